@@ -1,0 +1,87 @@
+//! The command line: arguments in, one function a command, exit codes out.
+//! It must not do what a command does; that is the library's.
+
+mod check;
+mod exit;
+mod locate;
+mod serve;
+mod sim;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use exit::Failure;
+
+/// Reverse proxy and load balancer for large-language-model traffic.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, after_help = EXIT_CODES)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until stopped
+    Serve(ConfigFile),
+    /// Check a configuration and say what it means, without serving
+    Check(CheckArguments),
+    /// Simulate a GPU host, to try configurations and failure drills without a GPU
+    Sim(Box<sim::SimArgs>),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration [default: ./weir.yaml, else /etc/weir/weir.yaml]
+    #[arg(long = "config", short = 'c', value_name = "FILE", env = "WEIR_CONFIG")]
+    path: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct CheckArguments {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Print the JSON Schema of the configuration, for editors, and do nothing else
+    #[arg(long)]
+    print_schema: bool,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   it worked
+  64  the configuration or the command line is wrong
+  69  cannot serve (an address is taken, or may not be used)
+  70  a mistake in weir";
+
+/// Runs the command that the arguments (the program's name first) ask for, and gives the exit code. Answers go to
+/// `out`, what went wrong to `err`.
+pub fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> u8 {
+    let outcome = Arguments::try_parse_from(arguments)
+        .map_err(Failure::Arguments)
+        .and_then(|arguments| match arguments.command {
+            Command::Serve(config) => serve::serve(&config),
+            Command::Check(arguments) => check::check(&arguments, out),
+            Command::Sim(arguments) => crate::sim::run((*arguments).into()).map_err(Failure::Sim),
+        });
+    match outcome {
+        Ok(()) => 0,
+        Err(failure) => failure.tell(out, err),
+    }
+}
+
+/// The process environment, for the configuration. A value that is not text counts as not set.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

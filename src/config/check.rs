@@ -1,0 +1,239 @@
+//! From a file to a checked [`Config`]: read, index, expand, check the shape, then check what the values mean together.
+//! Every stage goes on after a problem, so that all of them are told at once.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::env::{self, Environment};
+use super::path::FieldPath;
+use super::places::{Places, SyntaxError};
+use super::problem::{Place, Problems, Report};
+use super::raw::{
+    RawConfig, RawLimits, RawLog, RawServer, RawThreads, RawTimeouts, RawUpstreamTimeouts,
+};
+use super::{Config, Limits, Log, Server, Timeouts, listen, models, schema, shape, upstream, yaml};
+
+/// Largest configuration that is read.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// What the checks share.
+pub(super) struct Context<'c, 'p> {
+    pub report: Report<'p>,
+    /// Of the configuration: files that it names are relative to it.
+    pub folder: &'c Path,
+    pub environment: Environment<'c>,
+}
+
+/// Reads and checks a file.
+///
+/// # Errors
+/// All problems at once.
+pub(super) fn load(file: &Path, environment: Environment<'_>) -> Result<Config, Problems> {
+    let text = read(file).map_err(|(place, message)| Problems::at(file, place, message))?;
+    parse(&text, file, environment)
+}
+
+/// Checks a text as if it stood in `file`.
+///
+/// # Errors
+/// All problems at once.
+pub(super) fn parse(
+    text: &str,
+    file: &Path,
+    environment: Environment<'_>,
+) -> Result<Config, Problems> {
+    // Editors on Windows begin files with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let syntax = |error: SyntaxError| {
+        let error = error.or_tab_in(text);
+        Problems::at(file, error.place, error.message)
+    };
+    let places = Places::of(text).map_err(syntax)?;
+    if places.is_empty() {
+        let message = "holds no settings; it needs at least `upstreams:`";
+        return Err(Problems::of_file(file, message));
+    }
+    let mut value = yaml::read(text, &places).map_err(syntax)?;
+    let mut context = Context {
+        report: Report::new(&places),
+        folder: file.parent().unwrap_or(Path::new("")),
+        environment,
+    };
+    let config = context.raw(&mut value).and_then(|raw| context.config(raw));
+    let problems = context.report.into_problems();
+    match (config, problems.is_empty()) {
+        (Some(config), true) => Ok(config),
+        (None, true) => Err(Problems::of_file(
+            file,
+            "fits weir's schema but not its reader, which is a mistake in weir; please report it with this file, without its secrets",
+        )),
+        (_, false) => Err(Problems::new(file, problems)),
+    }
+}
+
+fn read(file: &Path) -> Result<String, (Option<Place>, String)> {
+    let unreadable = |error: std::io::Error| (None, format!("cannot be read: {error}"));
+    if file.is_dir() {
+        return Err((None, "is a folder; name the file in it".into()));
+    }
+    let mut bytes = Vec::new();
+    let opened = File::open(file).map_err(unreadable)?;
+    opened
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        let mebibytes = FILE_BYTES_MAX >> 20;
+        return Err((
+            None,
+            format!("is larger than {mebibytes} MiB; is it a configuration?"),
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let good = String::from_utf8_lossy(good);
+        let place = Place {
+            line: good.matches('\n').count() + 1,
+            column: good
+                .rsplit('\n')
+                .next()
+                .map_or(0, |line| line.chars().count())
+                + 1,
+        };
+        (Some(place), "not UTF-8 text; is it a configuration?".into())
+    })
+}
+
+impl Context<'_, '_> {
+    /// The raw shapes; what does not fit is absent from them, and reported.
+    fn raw(&mut self, value: &mut Value) -> Option<RawConfig> {
+        if let Value::Object(sections) = value {
+            sections.retain(|key, _| !key.starts_with("x-"));
+        }
+        let expanded = env::expand(value, self.environment, &mut self.report);
+        shape::check(&schema::json_schema(), value, &expanded, &mut self.report);
+        // The error is dropped: it could hold a secret, and every mismatch is reported already.
+        serde_json::from_value(value.take()).ok()
+    }
+
+    /// Runs every check, then puts together what came out; `None` where one of them reported a problem.
+    fn config(&mut self, raw: RawConfig) -> Option<Config> {
+        let listen = listen::listeners(self, raw.listen);
+        let admin = listen::admin(self, raw.admin, listen.as_deref().unwrap_or_default());
+        let limits = self.limits(raw.limits.unwrap_or_default());
+        let timeouts = timeouts(raw.timeouts.unwrap_or_default());
+        let names = upstream::names(raw.upstreams.as_deref());
+        let models = models::models(self, raw.models, &names);
+        let upstreams = upstream::upstreams(self, raw.upstreams, &models, timeouts);
+        let aliases = models::aliases(
+            self,
+            raw.aliases,
+            &models,
+            upstreams.as_deref(),
+            raw.default_upstream.is_some(),
+        );
+        models::default_upstream(self, raw.default_upstream.as_deref(), &names);
+        Some(Config {
+            listen: listen?,
+            admin: admin?,
+            limits: limits?,
+            server: server(raw.server.unwrap_or_default())?,
+            log: log(raw.log.unwrap_or_default())?,
+            upstreams: upstreams?,
+            models: models.checked?,
+            aliases: aliases?,
+            default_upstream: raw.default_upstream,
+        })
+    }
+
+    fn limits(&mut self, raw: RawLimits) -> Option<Limits> {
+        let limits = Limits {
+            body_bytes: raw.body_bytes?.0,
+            buffered_bytes: raw.buffered_bytes?.0,
+            body_read: raw.body_read?.0,
+            client_write: raw.client_write?.0,
+            event_bytes: raw.event_bytes?.0,
+        };
+        if limits.body_bytes > limits.buffered_bytes {
+            let path = FieldPath::root().key("limits").key("body_bytes");
+            self.report.value(
+                &path,
+                "is more than `limits.buffered_bytes`, so that no body of this size could ever be held; lower it, or raise that",
+            );
+        }
+        Some(limits)
+    }
+
+    /// The path of a file that the configuration names, checked to be readable.
+    pub fn readable_file(&mut self, path: &FieldPath, name: &Path) -> Option<PathBuf> {
+        let file = self.folder.join(name);
+        let problem = match File::open(&file) {
+            Err(error) => format!("cannot be read: {error}"),
+            Ok(_) if file.is_dir() => "is a folder; name a file in it".to_owned(),
+            Ok(_) => return Some(file),
+        };
+        let problem = self.about_file(path, name, &problem);
+        self.report.value(path, problem);
+        None
+    }
+
+    /// A sentence about a file, which says where a relative name was looked for.
+    pub fn about_file(&self, path: &FieldPath, name: &Path, problem: &str) -> String {
+        let shown = self.report.shown(path);
+        let folder = match self.folder.as_os_str().is_empty() {
+            true => "the current folder".to_owned(),
+            false => self.folder.display().to_string(),
+        };
+        match name.is_absolute() {
+            true => format!("{shown} {problem}"),
+            false => {
+                format!("{shown} {problem} (relative to the folder of the configuration, {folder})")
+            }
+        }
+    }
+}
+
+fn server(raw: RawServer) -> Option<Server> {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    Some(Server {
+        threads: match raw.threads? {
+            RawThreads::Auto(_) => cores(),
+            RawThreads::Count(count) => count,
+        },
+        upstream_idle_connections: raw.upstream_idle_connections?,
+        shutdown_delay: raw.shutdown_delay?.0,
+        shutdown_grace: raw.shutdown_grace?.0,
+        response_headers: raw.response_headers?,
+    })
+}
+
+fn log(raw: RawLog) -> Option<Log> {
+    Some(Log {
+        format: raw.format?,
+        access: raw.access?,
+    })
+}
+
+fn timeouts(raw: RawTimeouts) -> Option<Timeouts> {
+    Some(Timeouts {
+        connect: raw.connect?.0,
+        first_byte: raw.first_byte?.0,
+        idle: raw.idle?.0,
+        total: raw.total?.0,
+    })
+}
+
+impl Timeouts {
+    /// These, with those that an upstream sets in their place.
+    pub(super) fn with(self, own: &RawUpstreamTimeouts) -> Timeouts {
+        Timeouts {
+            connect: own.connect.map_or(self.connect, |own| own.0),
+            first_byte: own.first_byte.map_or(self.first_byte, |own| own.0),
+            idle: own.idle.map_or(self.idle, |own| own.0),
+            total: own.total.map_or(self.total, |own| own.0),
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! The closed list of reasons why an exchange fails. A fault fixes the status, the error code, the metric label and
+//! the text that the caller may see; how it is written in a dialect is not known here.
+
+use std::time::Duration;
+
+/// Why an exchange failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    // The caller's doing.
+    UnknownPath(String),
+    WrongMethod {
+        method: String,
+        path: String,
+        allow: &'static str,
+    },
+    /// The body is over `limit` bytes, as it was sent or once decoded.
+    BodyTooLarge {
+        limit: usize,
+    },
+    UnsupportedEncoding(String),
+    UnsupportedMediaType(String),
+    MalformedBody(String),
+    ModelMissing {
+        place: &'static str,
+    },
+    ModelUnknown(String),
+    /// A WebSocket upgrade of an endpoint that has none.
+    NoWebSocket(String),
+    ClientSlow,
+    /// The client did not take its answer in time.
+    ClientNotReading,
+    /// A path that leads out of the upstream's root.
+    PathEscapes,
+    /// The client went away. Nobody is left to be told.
+    ClientGone,
+
+    // weir's own.
+    /// All buffered bodies together are at their bound.
+    BuffersFull,
+    /// No upstream that serves the model can be used.
+    NoUpstream {
+        model: String,
+    },
+    ShuttingDown,
+    Internal,
+
+    // An upstream's.
+    Connect {
+        upstream: String,
+    },
+    /// The connection ended before the head of an answer.
+    ClosedEarly {
+        upstream: String,
+    },
+    /// What came is no HTTP, or no answer to what was asked.
+    Unintelligible {
+        upstream: String,
+        what: String,
+    },
+    /// An error status whose body is no JSON, and so is not passed on.
+    UpstreamStatus {
+        upstream: String,
+        status: u16,
+    },
+    /// The upstream refused weir's own credential with this status.
+    CredentialRefused {
+        upstream: String,
+        status: u16,
+    },
+    /// An error as the first event of a stream; its own words are passed on.
+    FirstEvent {
+        upstream: String,
+        status: u16,
+    },
+    Timeout {
+        upstream: String,
+        wait: Wait,
+    },
+    /// The answer broke off.
+    Truncated {
+        upstream: String,
+    },
+    /// The answer stood still for longer than it may.
+    Stalled {
+        upstream: String,
+        idle: Duration,
+    },
+    /// An error within a running stream; its own words are passed on.
+    ErrorEvent {
+        upstream: String,
+    },
+    /// One event, or one piece that must be held whole, is over `limit` bytes.
+    EventTooLarge {
+        upstream: String,
+        limit: usize,
+    },
+}
+
+/// What was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    FirstByte(Duration),
+    Total(Duration),
+}
+
+/// How a fault looks to the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    /// HTTP status.
+    pub status: u16,
+    /// The class of error in OpenAI's terms.
+    pub kind: &'static str,
+    /// A stable code for programs.
+    pub code: &'static str,
+    /// The request parameter that is at fault.
+    pub param: Option<&'static str>,
+    /// When to try again, where that is known.
+    pub retry_after: Option<Duration>,
+}
+
+const INVALID: &str = "invalid_request_error";
+const SERVER: &str = "server_error";
+/// Buffers and pools free up in moments; a second spreads the retries.
+const SOON: Duration = Duration::from_secs(1);
+
+impl Fault {
+    /// Status, class and codes. 499 and 502 and so on also stand in metrics and logs.
+    pub fn shape(&self) -> Shape {
+        let shape = |status, kind, code| Shape {
+            status,
+            kind,
+            code,
+            param: None,
+            retry_after: None,
+        };
+        match self {
+            Fault::UnknownPath(_) => shape(404, INVALID, "unknown_url"),
+            Fault::WrongMethod { .. } => shape(405, INVALID, "method_not_allowed"),
+            Fault::BodyTooLarge { .. } => shape(413, INVALID, "request_too_large"),
+            Fault::UnsupportedEncoding(_) => shape(415, INVALID, "unsupported_content_encoding"),
+            Fault::UnsupportedMediaType(_) => shape(415, INVALID, "unsupported_media_type"),
+            Fault::MalformedBody(_) => shape(400, INVALID, "invalid_body"),
+            Fault::ModelMissing { .. } => Shape {
+                param: Some("model"),
+                ..shape(400, INVALID, "missing_required_parameter")
+            },
+            Fault::ModelUnknown(_) => Shape {
+                param: Some("model"),
+                ..shape(404, INVALID, "model_not_found")
+            },
+            Fault::NoWebSocket(_) => shape(426, INVALID, "websocket_not_supported"),
+            Fault::ClientSlow => shape(408, INVALID, "request_timeout"),
+            Fault::ClientNotReading => shape(499, INVALID, "client_not_reading"),
+            Fault::PathEscapes => shape(400, INVALID, "invalid_path"),
+            Fault::ClientGone => shape(499, INVALID, "client_closed_request"),
+            Fault::BuffersFull => Shape {
+                retry_after: Some(SOON),
+                ..shape(503, SERVER, "overloaded")
+            },
+            Fault::NoUpstream { .. } => Shape {
+                retry_after: Some(SOON),
+                ..shape(503, SERVER, "no_upstream_available")
+            },
+            Fault::ShuttingDown => Shape {
+                retry_after: Some(SOON),
+                ..shape(503, SERVER, "shutting_down")
+            },
+            Fault::Internal => shape(500, SERVER, "internal_error"),
+            Fault::Connect { .. } => Shape {
+                retry_after: Some(SOON),
+                ..shape(503, SERVER, "upstream_unreachable")
+            },
+            Fault::ClosedEarly { .. } => shape(502, SERVER, "upstream_closed"),
+            Fault::Unintelligible { .. } => shape(502, SERVER, "upstream_invalid_response"),
+            Fault::UpstreamStatus { status, .. } => {
+                shape(*status, error_kind(*status), "upstream_error")
+            }
+            Fault::CredentialRefused { .. } => shape(502, SERVER, "upstream_credential_refused"),
+            Fault::FirstEvent { status, .. } => {
+                shape(*status, error_kind(*status), "upstream_error")
+            }
+            Fault::Timeout { .. } => shape(504, SERVER, "upstream_timeout"),
+            Fault::Truncated { .. } => shape(502, SERVER, "upstream_truncated"),
+            Fault::Stalled { .. } => shape(504, SERVER, "upstream_stalled"),
+            Fault::ErrorEvent { .. } => shape(502, SERVER, "upstream_error"),
+            Fault::EventTooLarge { .. } => shape(502, SERVER, "upstream_event_too_large"),
+        }
+    }
+
+    /// The value of the `fault` label and of the log field.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Fault::UnknownPath(_) => "unknown_path",
+            Fault::WrongMethod { .. } => "wrong_method",
+            Fault::BodyTooLarge { .. } => "body_too_large",
+            Fault::UnsupportedEncoding(_) => "unsupported_encoding",
+            Fault::UnsupportedMediaType(_) => "unsupported_media_type",
+            Fault::MalformedBody(_) => "malformed_body",
+            Fault::ModelMissing { .. } => "model_missing",
+            Fault::ModelUnknown(_) => "model_unknown",
+            Fault::NoWebSocket(_) => "no_websocket",
+            Fault::ClientSlow => "client_slow",
+            Fault::ClientNotReading => "client_not_reading",
+            Fault::PathEscapes => "path_escapes",
+            Fault::ClientGone => "client_gone",
+            Fault::BuffersFull => "buffers_full",
+            Fault::NoUpstream { .. } => "no_upstream",
+            Fault::ShuttingDown => "shutting_down",
+            Fault::Internal => "internal",
+            Fault::Connect { .. } => "connect",
+            Fault::ClosedEarly { .. } => "closed_early",
+            Fault::Unintelligible { .. } => "unintelligible",
+            Fault::UpstreamStatus { .. } => "upstream_status",
+            Fault::CredentialRefused { .. } => "credential_refused",
+            Fault::FirstEvent { .. } => "first_event",
+            Fault::Timeout { .. } => "timeout",
+            Fault::Truncated { .. } => "truncated",
+            Fault::Stalled { .. } => "stalled",
+            Fault::ErrorEvent { .. } => "error_event",
+            Fault::EventTooLarge { .. } => "event_too_large",
+        }
+    }
+
+    /// Whether another upstream, or another try, may do better: nothing that the caller caused.
+    pub fn is_upstreams(&self) -> bool {
+        match self {
+            Fault::Connect { .. }
+            | Fault::ClosedEarly { .. }
+            | Fault::Unintelligible { .. }
+            | Fault::Timeout { .. }
+            | Fault::Truncated { .. }
+            | Fault::Stalled { .. }
+            | Fault::CredentialRefused { .. }
+            | Fault::ErrorEvent { .. }
+            | Fault::EventTooLarge { .. } => true,
+            Fault::UpstreamStatus { status, .. } | Fault::FirstEvent { status, .. } => {
+                is_retriable(*status)
+            }
+            Fault::UnknownPath(_)
+            | Fault::WrongMethod { .. }
+            | Fault::BodyTooLarge { .. }
+            | Fault::UnsupportedEncoding(_)
+            | Fault::UnsupportedMediaType(_)
+            | Fault::MalformedBody(_)
+            | Fault::ModelMissing { .. }
+            | Fault::ModelUnknown(_)
+            | Fault::NoWebSocket(_)
+            | Fault::ClientSlow
+            | Fault::ClientNotReading
+            | Fault::PathEscapes
+            | Fault::ClientGone
+            | Fault::BuffersFull
+            | Fault::NoUpstream { .. }
+            | Fault::ShuttingDown
+            | Fault::Internal => false,
+        }
+    }
+}
+
+impl Fault {
+    /// Whether there is nobody left who could be told.
+    pub fn is_clients_absence(&self) -> bool {
+        matches!(self, Fault::ClientGone | Fault::ClientNotReading)
+    }
+}
+
+/// Statuses that say nothing against the request itself, so that it may be tried elsewhere.
+pub fn is_retriable(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
+}
+
+fn error_kind(status: u16) -> &'static str {
+    match status {
+        429 => "rate_limit_error",
+        400..=499 => INVALID,
+        _ => SERVER,
+    }
+}
+
+/// What the caller may read: it names the thing, the value and the way out, and no address or credential.
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fault::UnknownPath(path) => write!(
+                f,
+                "no such endpoint: {path}; endpoints of the OpenAI API are served below /v1, and an upstream's own below /<upstream>/"
+            ),
+            Fault::WrongMethod {
+                method,
+                path,
+                allow,
+            } => {
+                write!(f, "{path} does not take {method}; allowed: {allow}")
+            }
+            Fault::BodyTooLarge { limit } => {
+                write!(
+                    f,
+                    "the request body is larger than the limit of {limit} bytes (limits.body_bytes)"
+                )
+            }
+            Fault::UnsupportedEncoding(encoding) => {
+                write!(
+                    f,
+                    "content-encoding `{encoding}` is not supported; send one of gzip, deflate, br, zstd, or none"
+                )
+            }
+            Fault::UnsupportedMediaType(given) => {
+                write!(
+                    f,
+                    "content-type `{given}` is not supported here; send application/json, or multipart/form-data with a boundary where the endpoint takes files"
+                )
+            }
+            Fault::MalformedBody(what) => write!(f, "the request body cannot be read: {what}"),
+            Fault::ModelMissing { place } => write!(
+                f,
+                "you must provide a model: {place} `model` is missing or empty"
+            ),
+            Fault::ModelUnknown(model) => {
+                write!(
+                    f,
+                    "the model `{model}` does not exist or no upstream serves it; GET /v1/models lists what there is"
+                )
+            }
+            Fault::NoWebSocket(path) => {
+                write!(
+                    f,
+                    "{path} does not speak WebSocket; use POST with stream: true"
+                )
+            }
+            Fault::ClientSlow => write!(f, "the request body did not arrive in time"),
+            Fault::ClientNotReading => write!(f, "the client did not read its answer in time"),
+            Fault::PathEscapes => write!(f, "the path must not hold `.` or `..` segments"),
+            Fault::ClientGone => write!(f, "the client closed the connection"),
+            Fault::BuffersFull => write!(
+                f,
+                "too many request bodies are being held; try again shortly"
+            ),
+            Fault::NoUpstream { model } => write!(
+                f,
+                "no upstream that serves `{model}` can be reached; try again shortly"
+            ),
+            Fault::ShuttingDown => write!(f, "this gateway is shutting down; try again"),
+            Fault::Internal => write!(
+                f,
+                "an internal error occurred; the operator's log has the cause under this request's id"
+            ),
+            Fault::Connect { upstream } => write!(f, "upstream `{upstream}` cannot be reached"),
+            Fault::ClosedEarly { upstream } => write!(
+                f,
+                "upstream `{upstream}` closed the connection before it answered"
+            ),
+            Fault::Unintelligible { upstream, what } => write!(
+                f,
+                "upstream `{upstream}` gave an answer that is not valid: {what}"
+            ),
+            Fault::UpstreamStatus { upstream, status } => {
+                write!(f, "upstream `{upstream}` answered with status {status}")
+            }
+            Fault::CredentialRefused { upstream, .. } => {
+                write!(
+                    f,
+                    "upstream `{upstream}` refused this gateway's credential; its operator has to renew it"
+                )
+            }
+            Fault::FirstEvent { upstream, status } => write!(
+                f,
+                "upstream `{upstream}` refused the stream with status {status}"
+            ),
+            Fault::Timeout {
+                upstream,
+                wait: Wait::FirstByte(bound),
+            } => {
+                write!(
+                    f,
+                    "upstream `{upstream}` sent nothing within {bound:?} (timeouts.first_byte)"
+                )
+            }
+            Fault::Timeout {
+                upstream,
+                wait: Wait::Total(bound),
+            } => {
+                write!(
+                    f,
+                    "upstream `{upstream}` did not finish within {bound:?} (timeouts.total)"
+                )
+            }
+            Fault::Truncated { upstream } => write!(
+                f,
+                "upstream `{upstream}` ended the answer before it was complete"
+            ),
+            Fault::Stalled { upstream, idle } => {
+                write!(
+                    f,
+                    "upstream `{upstream}` sent nothing for {idle:?} in the middle of the answer (timeouts.idle)"
+                )
+            }
+            Fault::ErrorEvent { upstream } => write!(
+                f,
+                "upstream `{upstream}` reported an error in the middle of the answer"
+            ),
+            Fault::EventTooLarge { upstream, limit } => {
+                write!(
+                    f,
+                    "upstream `{upstream}` sent more than {limit} bytes without an end (limits.event_bytes)"
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! weir: a reverse proxy and load balancer for large-language-model traffic, on Pingora.
+//!
+//! The modules stand in dependency order: **a module uses only those above it** (`tests/tidy.rs` keeps that true).
+
+pub mod wire;
+pub mod fault;
+pub mod config;
+pub mod metrics;
+pub mod log;
+pub mod tls;
+pub mod limit;
+pub mod upstream;
+pub mod route;
+pub mod gateway;
+pub mod proxy;
+pub mod admin;
+pub mod server;
+pub mod sim;
+pub mod cli;

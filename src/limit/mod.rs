@@ -1,0 +1,5 @@
+//! How much is left: bounds that exchanges share.
+
+mod bytes;
+
+pub use bytes::{ByteBudget, HeldBytes};

@@ -1,0 +1,179 @@
+//! The stages of a request, as Pingora's hooks. Exchanges run whole inside `request_filter`, on weir's own relay; what is
+//! no exchange (WebSockets, `/<upstream>/…`) goes on to Pingora's relay.
+
+mod admit;
+mod attempt;
+mod client;
+mod exchange;
+mod headers;
+mod judge;
+mod local;
+mod pass_through;
+mod realtime;
+mod receive;
+mod refuse;
+mod relay;
+mod request_id;
+mod settle;
+mod watch;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, Result};
+use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+use tracing::error;
+
+use crate::fault::Fault;
+use crate::gateway::{Gateway, Phase, Snapshot};
+use crate::wire::endpoint::Endpoint;
+
+use admit::Admitted;
+use client::Client;
+use pass_through::Tunnel;
+use settle::Record;
+
+/// weir, as Pingora sees it.
+pub struct Proxy {
+    gateway: Arc<Gateway>,
+}
+
+/// What one request carries from hook to hook.
+pub struct Context {
+    record: Record,
+    /// Only for what goes on to Pingora's own relay.
+    tunnel: Option<Tunnel>,
+}
+
+impl Proxy {
+    pub fn new(gateway: Arc<Gateway>) -> Proxy {
+        Proxy { gateway }
+    }
+
+    async fn exchange(
+        &self,
+        snapshot: Arc<Snapshot>,
+        endpoint: &'static Endpoint,
+        client: &mut Client<'_>,
+        record: &mut Record,
+    ) {
+        // Boxed: the future would be copied at every step that wraps it.
+        let run = exchange::run(self.gateway.clone(), snapshot, endpoint, client, record);
+        let outcome = self.to_its_end(Box::pin(run)).await;
+        conclude(outcome, client, record).await;
+    }
+
+    async fn realtime(&self, snapshot: &Snapshot, client: &mut Client<'_>, record: &mut Record) {
+        let run = realtime::run(&self.gateway, snapshot, client, record);
+        let outcome = self.to_its_end(Box::pin(run)).await;
+        conclude(outcome, client, record).await;
+    }
+
+    /// Runs an exchange so that nothing ends it without a settlement: neither a panic nor the end of the process.
+    async fn to_its_end(&self, run: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+        tokio::select! {
+            biased;
+            outcome = AssertUnwindSafe(run).catch_unwind() => outcome.unwrap_or(Err(Fault::Internal)),
+            () = self.gateway.reached(Phase::Ending) => Err(Fault::ShuttingDown),
+        }
+    }
+}
+
+async fn conclude(outcome: Result<(), Fault>, client: &mut Client<'_>, record: &mut Record) {
+    if let Err(fault) = outcome {
+        refuse::refuse(client, record, fault).await;
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context {
+            record: Record::begin(),
+            tunnel: None,
+        }
+    }
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        let Context { record, tunnel } = context;
+        record.enter(session, &self.gateway);
+        let snapshot = self.gateway.snapshot();
+        let admitted = admit::admit(session.req_header(), &snapshot);
+        let mut client = Client::new(session, snapshot.config.limits.client_write);
+        match admitted {
+            Ok(Admitted::Exchange(endpoint)) => {
+                self.exchange(snapshot, endpoint, &mut client, record).await;
+            }
+            Ok(Admitted::Models) => local::models(&snapshot, &mut client, record).await,
+            Ok(Admitted::Model(id)) => local::model(&snapshot, &id, &mut client, record).await,
+            Ok(Admitted::Realtime) => self.realtime(&snapshot, &mut client, record).await,
+            Ok(Admitted::PassThrough(asked)) => {
+                let open = pass_through::named(asked, record);
+                return Ok(pass_through::enter(tunnel, open, client.session));
+            }
+            Err(fault) => refuse::refuse(&mut client, record, fault).await,
+        }
+        client.outcome()
+    }
+
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
+        pass_through::peer(session, context).await
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        head: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        pass_through::request(head, context)
+    }
+
+    async fn response_filter(
+        &self,
+        _session: &mut Session,
+        head: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        pass_through::response(head, context, &self.gateway.snapshot());
+        Ok(())
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        context: &mut Context,
+    ) -> FailToProxy {
+        pass_through::failed(session, error, context, &self.gateway.snapshot()).await
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {
+        // The settlement says it, once.
+        true
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        if let Some(error) = error {
+            tracing::debug!(%error, "pass-through failed");
+        }
+        settle::settle(&mut context.record, session, &self.gateway);
+    }
+}
+
+/// Makes panics visible in the log, with the place that they come from.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(
+        |panic| error!(%panic, "a panic; the exchange ends with an internal error"),
+    ));
+}

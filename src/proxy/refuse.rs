@@ -1,0 +1,147 @@
+//! Where faults become answers: one error answer, or one error event of a stream that runs, in the caller's dialect.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, header};
+use pingora::http::ResponseHeader;
+use pingora_proxy::Session;
+use tokio::time::timeout;
+
+use crate::fault::Fault;
+use crate::wire::Operation;
+use crate::wire::openai::{self, ErrorBody};
+
+use super::client::{Client, Said};
+use super::headers::{self, X_REQUEST_ID};
+use super::settle::Record;
+
+/// A body that nobody wants is still read if it is this short: that costs less than a new connection. In bytes.
+const SHORT_BODY_BYTES: usize = 256 * 1024;
+const SHORT_BODY_WAIT: Duration = Duration::from_secs(1);
+/// How long a longer body is read and forgotten after the answer.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Tells the client of `fault` as far as it can still be told, and notes it.
+pub async fn refuse(client: &mut Client<'_>, record: &mut Record, fault: Fault) {
+    match client.said() {
+        _ if fault.is_clients_absence() => {
+            record.status = fault.shape().status;
+        }
+        Some(Said::Nothing) => {
+            let (head, body) = error_answer(&fault);
+            record.stream = false;
+            record.status = head.status.as_u16();
+            answer(client, record, head, body.into()).await;
+        }
+        Some(Said::Stream) => {
+            let typed = record.operation == Some(Operation::Responses);
+            // A client that cannot be told any more sees the connection close.
+            let _ = client.end(event(&fault, typed)).await;
+        }
+        // A body that is owed more than it can get is left unfinished, which its framing shows.
+        Some(Said::Body | Said::Whole) | None => {}
+    }
+    record.fault = Some(fault);
+}
+
+/// Answers with JSON of weir's own making.
+pub async fn answer_json(client: &mut Client<'_>, record: &mut Record, status: u16, body: Vec<u8>) {
+    record.status = status;
+    let head = json_head(status, body.len());
+    answer(client, record, head, body.into()).await;
+}
+
+fn error_answer(fault: &Fault) -> (ResponseHeader, Vec<u8>) {
+    let shape = fault.shape();
+    let message = fault.to_string();
+    let body = openai::error_body(&ErrorBody {
+        message: &message,
+        kind: shape.kind,
+        param: shape.param,
+        code: shape.code,
+    });
+    let mut head = json_head(shape.status, body.len());
+    if let Some(wait) = shape.retry_after {
+        let seconds = HeaderValue::from(wait.as_secs().max(1));
+        headers::set_down(&mut head, header::RETRY_AFTER, seconds);
+    }
+    if let Fault::WrongMethod { allow, .. } = fault {
+        headers::set_down(&mut head, header::ALLOW, HeaderValue::from_static(allow));
+    }
+    (head, body)
+}
+
+fn json_head(status: u16, length: usize) -> ResponseHeader {
+    let mut head =
+        ResponseHeader::build_no_case(status, Some(8)).expect("faults have valid statuses");
+    let json = HeaderValue::from_static("application/json");
+    headers::set_down(&mut head, header::CONTENT_TYPE, json);
+    headers::frame(&mut head, Some(length), http::Version::HTTP_11);
+    head
+}
+
+/// Sends a whole answer. A client that is gone by now is none of its business.
+async fn answer(
+    client: &mut Client<'_>,
+    record: &mut Record,
+    mut head: ResponseHeader,
+    body: Bytes,
+) {
+    headers::set_down(&mut head, X_REQUEST_ID, record.request_id.clone());
+    let is_head = client.session.req_header().method == Method::HEAD;
+    let body = if is_head { Bytes::new() } else { body };
+    let unread = read_if_short(client.session).await;
+    if unread {
+        client.session.set_keepalive(None);
+    }
+    if client.begin_body(head).await.is_ok() && client.end(body).await.is_ok() && unread {
+        linger(client.session).await;
+    }
+}
+
+/// Reads what is left of a short body, so that the connection lives on; true where some is left unread.
+async fn read_if_short(session: &mut Session) -> bool {
+    if session.is_body_done() {
+        return false;
+    }
+    let length = session
+        .get_header(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let short = length.is_some_and(|length| length <= SHORT_BODY_BYTES);
+    if !short || holds_back(session) {
+        return true;
+    }
+    let drained = timeout(SHORT_BODY_WAIT, session.drain_request_body()).await;
+    !matches!(drained, Ok(Ok(())))
+}
+
+/// Reads and forgets what a client still sends, for a moment: closing at once would reset the connection, and many clients
+/// read nothing before they have sent everything.
+async fn linger(session: &mut Session) {
+    if session.as_http1().is_some() {
+        // Whoever reads to the end has it now.
+        session.shutdown().await;
+    }
+    if !holds_back(session) {
+        let _ = timeout(LINGER, session.drain_request_body()).await;
+    }
+}
+
+/// Whether the client waits for `100 Continue`, which it has not got, before it sends its body.
+fn holds_back(session: &Session) -> bool {
+    session.get_header(header::EXPECT).is_some() && session.body_bytes_read() == 0
+}
+
+/// The event that ends a running stream by `fault`.
+fn event(fault: &Fault, typed: bool) -> Bytes {
+    let shape = fault.shape();
+    let message = fault.to_string();
+    let error = ErrorBody {
+        message: &message,
+        kind: shape.kind,
+        param: shape.param,
+        code: shape.code,
+    };
+    openai::error_event(&error, typed).into()
+}

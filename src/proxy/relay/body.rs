@@ -1,0 +1,280 @@
+//! Answers that are no streams of events.
+
+use bytes::{Bytes, BytesMut};
+use http::{StatusCode, header};
+use pingora::http::ResponseHeader;
+use serde::de::IgnoredAny;
+
+use crate::fault::{Fault, Wait};
+use crate::proxy::attempt::{Attempt, Failure, Refusal, Whole};
+use crate::proxy::client::Client;
+use crate::proxy::exchange::Exchange;
+use crate::proxy::headers;
+use crate::proxy::settle::Record;
+use crate::proxy::watch::{Interrupted, watched};
+use crate::upstream::Connection;
+use crate::wire::encoding::{Decoder, Encoding};
+use crate::wire::openai;
+
+use super::{decoded, introduce, undecodable};
+
+/// JSON up to this many bytes is held until it is whole: then its length is known, and a break can be made good elsewhere.
+const HOLD_BYTES: usize = 1024 * 1024;
+/// Of longer JSON this much of the end is kept, to find the usage in. In bytes.
+const TAIL_BYTES: usize = 64 * 1024;
+
+/// A JSON answer to what was asked: complete, or `None` where it is so long that it has been passed on already.
+pub async fn json(
+    attempt: &Attempt<'_>,
+    connection: &mut Connection,
+    encoding: Option<Encoding>,
+    client: &mut Client<'_>,
+    record: &mut Record,
+) -> Result<Option<Whole>, Failure> {
+    let mut source = Source::new(attempt, connection, encoding);
+    let (held, complete) = source
+        .hold(client)
+        .await
+        .map_err(|fault| attempt.failed(fault))?;
+    if !complete {
+        return source.pass_on(held, client, record).await.map(|()| None);
+    }
+    let head = source.head(Some(held.len()), client);
+    if starts_like_html(&held) {
+        let what = "HTML in place of JSON".to_owned();
+        return Err(attempt.failed(Fault::Unintelligible {
+            upstream: attempt.name(),
+            what,
+        }));
+    }
+    // A body can be framed well and yet be cut: by what stands between the engine and weir, or by an engine that dies.
+    let usage = match openai::usage_of_whole(&held) {
+        Ok(usage) => usage,
+        Err(openai::Cut) if head.status == StatusCode::NO_CONTENT => None,
+        Err(openai::Cut) => {
+            return Err(attempt.failed(Fault::Truncated {
+                upstream: attempt.name(),
+            }));
+        }
+    };
+    record.stream = false;
+    record.usage = usage;
+    Ok(Some(Whole { head, body: held }))
+}
+
+/// An answer that is not looked at: audio, text.
+pub async fn opaque(
+    attempt: &Attempt<'_>,
+    connection: &mut Connection,
+    encoding: Option<Encoding>,
+    client: &mut Client<'_>,
+    record: &mut Record,
+) -> Result<Option<Whole>, Failure> {
+    let source = Source::new(attempt, connection, encoding);
+    source
+        .pass_on(Bytes::new(), client, record)
+        .await
+        .map(|()| None)
+}
+
+/// An upstream's refusal in JSON: its own words, to be passed on now or when nobody does better.
+pub async fn refusal(
+    attempt: &Attempt<'_>,
+    connection: &mut Connection,
+    encoding: Option<Encoding>,
+    retriable: bool,
+    client: &mut Client<'_>,
+) -> Failure {
+    let mut source = Source::new(attempt, connection, encoding);
+    let (body, complete) = match source.hold(client).await {
+        Ok(read) => read,
+        Err(fault) => return attempt.failed(fault),
+    };
+    let head = source.head(Some(body.len()), client);
+    let status = head.status.as_u16();
+    let fault = Fault::UpstreamStatus {
+        upstream: attempt.name(),
+        status,
+    };
+    if !complete {
+        return attempt.failed(fault);
+    }
+    let said = is_json(&body).then_some(Whole { head, body });
+    let refusal = Refusal { fault, said };
+    if retriable {
+        Failure::Next(refusal)
+    } else {
+        Failure::Stands(refusal)
+    }
+}
+
+/// Passes a complete answer.
+pub async fn whole(
+    exchange: &Exchange,
+    answer: Whole,
+    client: &mut Client<'_>,
+    record: &mut Record,
+) -> Result<(), Fault> {
+    client
+        .begin_body(introduce(exchange, answer.head, record))
+        .await?;
+    record.note_first_byte();
+    client.end(answer.body).await
+}
+
+/// Reads an answer, plain.
+struct Source<'a> {
+    attempt: &'a Attempt<'a>,
+    connection: &'a mut Connection,
+    decoder: Option<Decoder>,
+    ended: bool,
+}
+
+impl<'a> Source<'a> {
+    fn new(
+        attempt: &'a Attempt<'a>,
+        connection: &'a mut Connection,
+        encoding: Option<Encoding>,
+    ) -> Source<'a> {
+        Source {
+            decoder: encoding.map(Decoder::new),
+            connection,
+            attempt,
+            ended: false,
+        }
+    }
+
+    /// The head for the client.
+    fn head(&self, length: Option<usize>, client: &Client<'_>) -> ResponseHeader {
+        let version = client.session.req_header().version;
+        headers::down(self.connection.head(), length, version)
+    }
+
+    /// The next piece; `None` at the end.
+    async fn piece(&mut self, client: &mut Client<'_>) -> Result<Option<Bytes>, Fault> {
+        while !self.ended {
+            let read = watched(client, self.attempt.total_by, self.connection.piece()).await;
+            let upstream = || self.attempt.name();
+            let read = read.map_err(|interrupted| match interrupted {
+                Interrupted::ClientGone => Fault::ClientGone,
+                Interrupted::TimedOut => Fault::Timeout {
+                    upstream: upstream(),
+                    wait: Wait::Total(self.attempt.timeouts().total),
+                },
+            })?;
+            let piece = match read.map_err(|_| Fault::Truncated {
+                upstream: upstream(),
+            })? {
+                Some(piece) => decoded(&mut self.decoder, piece, self.attempt)?,
+                None => self.rest()?,
+            };
+            if !piece.is_empty() {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the decoder still holds at the end.
+    fn rest(&mut self) -> Result<Bytes, Fault> {
+        self.ended = true;
+        let rest = self
+            .decoder
+            .as_mut()
+            .map(|decoder| decoder.finish(HOLD_BYTES))
+            .transpose();
+        let rest = rest.map_err(|error| undecodable(self.attempt, &error))?;
+        Ok(rest.unwrap_or_default().into())
+    }
+
+    /// Reads all of a body of up to `HOLD_BYTES`; what was read, and whether that is all.
+    async fn hold(&mut self, client: &mut Client<'_>) -> Result<(Bytes, bool), Fault> {
+        let mut first = Bytes::new();
+        let mut held = BytesMut::new();
+        while let Some(piece) = self.piece(client).await? {
+            // Most answers come in one piece, and are not copied.
+            if first.is_empty() && held.is_empty() && piece.len() <= HOLD_BYTES {
+                first = piece;
+                continue;
+            }
+            held.extend_from_slice(&std::mem::take(&mut first));
+            held.extend_from_slice(&piece);
+            if held.len() > HOLD_BYTES {
+                return Ok((held.freeze(), false));
+            }
+        }
+        Ok((
+            if held.is_empty() {
+                first
+            } else {
+                held.freeze()
+            },
+            true,
+        ))
+    }
+
+    /// Passes `held` and all that follows it, piece by piece.
+    async fn pass_on(
+        mut self,
+        held: Bytes,
+        client: &mut Client<'_>,
+        record: &mut Record,
+    ) -> Result<(), Failure> {
+        let upstream_head = self.connection.head();
+        let declared = upstream_head
+            .headers
+            .get(header::CONTENT_LENGTH)
+            .filter(|_| self.decoder.is_none());
+        let length = declared.and_then(|value| value.to_str().ok()?.parse().ok());
+        let head = introduce(self.attempt.exchange, self.head(length, client), record);
+        record.stream = false;
+        let passed = self.pass_pieces(head, held, client, record).await;
+        passed.map_err(Failure::Final)
+    }
+
+    async fn pass_pieces(
+        &mut self,
+        head: ResponseHeader,
+        held: Bytes,
+        client: &mut Client<'_>,
+        record: &mut Record,
+    ) -> Result<(), Fault> {
+        let is_json = self.connection.ends_by_close() && !held.is_empty();
+        client.begin_body(head).await?;
+        let mut tail = BytesMut::new();
+        let mut next = Some(held).filter(|held| !held.is_empty());
+        while let Some(piece) = match next.take() {
+            Some(piece) => Some(piece),
+            None => self.piece(client).await?,
+        } {
+            keep_tail(&mut tail, &piece);
+            record.note_first_byte();
+            client.send(piece).await?;
+        }
+        if is_json && !tail.trim_ascii_end().ends_with(b"}") {
+            return Err(Fault::Truncated {
+                upstream: self.attempt.name(),
+            });
+        }
+        record.usage = openai::usage_in_tail(&tail);
+        match self.connection.trailers().await {
+            Some(trailers) => client.end_with(headers::trailers_down(trailers)).await,
+            None => client.end(Bytes::new()).await,
+        }
+    }
+}
+
+fn keep_tail(tail: &mut BytesMut, piece: &Bytes) {
+    let fresh = &piece[piece.len().saturating_sub(TAIL_BYTES)..];
+    let surplus = (tail.len() + fresh.len()).saturating_sub(TAIL_BYTES);
+    let _ = tail.split_to(surplus.min(tail.len()));
+    tail.extend_from_slice(fresh);
+}
+
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(body).is_ok()
+}
+
+fn starts_like_html(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'<')
+}

@@ -1,0 +1,72 @@
+//! Stage 7: the upstream's answer to the client. Events pass as they come, JSON is held until it is whole or too long
+//! to hold, everything else passes piece by piece.
+
+mod body;
+mod stream;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use pingora::http::ResponseHeader;
+
+use crate::fault::Fault;
+use crate::wire::encoding::{DecodeError, Decoder};
+
+use super::attempt::Attempt;
+use super::exchange::Exchange;
+use super::headers::{self, X_REQUEST_ID, X_WEIR_ATTEMPTS, X_WEIR_UPSTREAM};
+use super::settle::Record;
+
+pub use body::{json, opaque, refusal, whole};
+pub use stream::stream;
+
+/// Adds what weir says itself to the head of an answer, and notes that the answer begins.
+fn introduce(exchange: &Exchange, mut head: ResponseHeader, record: &mut Record) -> ResponseHeader {
+    headers::set_down(&mut head, X_REQUEST_ID, record.request_id.clone());
+    if exchange.snapshot.config.server.response_headers {
+        headers::set_down(
+            &mut head,
+            X_WEIR_ATTEMPTS,
+            HeaderValue::from(record.attempts),
+        );
+        let name = record
+            .upstream
+            .as_ref()
+            .map(|endpoint| endpoint.label.clone());
+        if let Some(name) = name {
+            headers::set_down(&mut head, X_WEIR_UPSTREAM, name);
+        }
+    }
+    record.status = head.status.as_u16();
+    exchange.accepted();
+    head
+}
+
+/// A piece of an answer, plain. A few bytes can decode to very many: more than may be held at once is refused.
+fn decoded(
+    decoder: &mut Option<Decoder>,
+    piece: Bytes,
+    attempt: &Attempt<'_>,
+) -> Result<Bytes, Fault> {
+    let Some(decoder) = decoder else {
+        return Ok(piece);
+    };
+    let room = attempt.exchange.snapshot.config.limits.event_bytes;
+    let decoded = decoder.push(&piece, room);
+    decoded
+        .map(Bytes::from)
+        .map_err(|error| undecodable(attempt, &error))
+}
+
+fn undecodable(attempt: &Attempt<'_>, error: &DecodeError) -> Fault {
+    let upstream = attempt.name();
+    match error {
+        DecodeError::TooLarge(limit) => Fault::EventTooLarge {
+            upstream,
+            limit: *limit,
+        },
+        DecodeError::Corrupt(what) => {
+            let what = format!("its content-encoding is corrupt: {what}");
+            Fault::Unintelligible { upstream, what }
+        }
+    }
+}

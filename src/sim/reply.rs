@@ -1,0 +1,88 @@
+//! What a handler answers with, before faults and HTTP: a whole body, or events with the times at which they may leave.
+//! It must not know the connection.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde_json::Value;
+
+use super::engine::Turn;
+use super::options::EngineKind;
+use super::refusal::Refusal;
+
+/// An answer.
+pub struct Reply {
+    pub status: StatusCode,
+    pub content_type: &'static str,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub content: Content,
+}
+
+/// The body of an answer.
+pub enum Content {
+    Whole(Bytes),
+    Events(Box<dyn Source>, Turn),
+}
+
+/// Something that writes one event after another.
+pub trait Source: Send {
+    /// Writes the next event, and says when it may leave; nothing once there is no more.
+    fn write_next(&mut self, out: &mut BytesMut) -> Option<When>;
+
+    /// The finish reason that metrics count.
+    fn finish_reason(&self) -> &'static str;
+}
+
+/// When an event may leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Right behind the one before.
+    Now,
+    /// Together with the token at this index.
+    With(u32),
+    /// When the token at this index is there, which it carries.
+    Token(u32),
+}
+
+pub const JSON: &str = "application/json";
+/// As vLLM's FastAPI sends it.
+pub const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
+
+impl Reply {
+    pub fn whole(content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type,
+            headers: Vec::new(),
+            content: Content::Whole(body.into()),
+        }
+    }
+
+    pub fn json(body: &Value) -> Self {
+        Self::whole(JSON, body.to_string())
+    }
+
+    pub fn events(source: impl Source + 'static, turn: Turn) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type: EVENT_STREAM,
+            headers: Vec::new(),
+            content: Content::Events(Box::new(source), turn),
+        }
+    }
+
+    pub fn refusal(kind: EngineKind, refusal: &Refusal) -> Self {
+        let mut reply = Self {
+            status: refusal.status,
+            ..Self::json(&refusal.body(kind))
+        };
+        if let Some(seconds) = refusal.retry_after {
+            reply.headers.push((header::RETRY_AFTER, seconds.into()));
+        }
+        reply
+    }
+
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+}

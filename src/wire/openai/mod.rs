@@ -1,0 +1,14 @@
+//! The OpenAI dialect: what its requests, answers and streams mean, and the answers that weir writes in it.
+
+mod answer;
+mod request;
+mod stream;
+
+pub use answer::{
+    Cut, ErrorBody, error_body, error_event, error_of_event, model_list, model_object,
+    status_of_error, usage_in_tail, usage_of, usage_of_whole,
+};
+pub use request::{
+    Envelope, MODEL_BYTES_MAX, Malformed, Rewrite, envelope, envelope_of_form, rewrite,
+};
+pub use stream::{Ending, Glance, Reader};

@@ -1,0 +1,88 @@
+//! The words that the tests are written in: hosts, weir in front of them, clients. Nothing in here knows a test.
+
+mod answer;
+mod client;
+mod peer;
+mod sim;
+mod sse;
+mod tls;
+mod weir;
+mod wire;
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+pub use answer::Answer;
+pub use client::{Connection, Protocol, Request};
+pub use peer::{Upstream, http, reply, stream_head};
+pub use sim::{Sim, fingerprint};
+pub use sse::{Chat, events};
+pub use tls::{Authority, Identity};
+pub use weir::command;
+pub use weir::{Host, Weir};
+pub use wire::Wire;
+
+/// The model that hosts serve unless a test says otherwise.
+pub const MODEL: &str = "llama-3.1-8b";
+
+/// The model `m`: gpu-a first, and gpu-b when gpu-a cannot.
+pub const GPU_A_FIRST: &str = "models: { m: { targets: [{ upstream: gpu-a, model: llama-3.1-8b }, { upstream: gpu-b, model: llama-3.1-8b, tier: 2 }] } }";
+
+/// The longest that anything is waited for which should come at once. Generous, for machines under load.
+pub const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How long a client's going away may take to reach the upstream.
+pub const CANCELLED_WITHIN: Duration = Duration::from_millis(100);
+
+/// Asserts that requests shared connections. A connection that has only just been given back may be missed by the next
+/// request (Pingora's pool is being handed it by a task of its own), so that the number need not be 1.
+#[track_caller]
+pub fn assert_shared(connections: u64, requests: u64) {
+    assert!(
+        connections <= requests.div_ceil(4) + 1,
+        "{requests} requests came on {connections} connections"
+    );
+}
+
+/// Waits for something to happen; panics with `what` when it does not.
+pub async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(done) => done,
+        Err(_) => panic!("within {PATIENCE:?} there was no {what}"),
+    }
+}
+
+/// Looks again and again until `look` finds something.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(
+            Instant::now() < until,
+            "within {PATIENCE:?} there was no {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Looks again and again until `look` gives `expected`.
+pub async fn comes_to<T: PartialEq + Debug>(
+    what: &str,
+    expected: T,
+    mut look: impl AsyncFnMut() -> T,
+) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let found = look().await;
+        if found == expected {
+            return;
+        }
+        assert!(
+            Instant::now() < until,
+            "{what} is {found:?} and did not come to {expected:?} within {PATIENCE:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}

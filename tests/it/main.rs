@@ -1,0 +1,28 @@
+//! The whole gateway, as the real binary in front of simulated and scripted hosts. One file a theme; `harness` has the
+//! words that the tests are written in.
+
+// A test runs once; its buffers may stand in its future.
+#![allow(clippy::large_futures)]
+
+mod harness;
+
+mod case_01_to_04_framing;
+mod case_05_to_08_broken_streams;
+mod case_10_to_12_bodies;
+mod case_13_clients_that_leave;
+mod case_14_to_16_odd_answers;
+mod budget;
+mod credentials;
+mod endpoints;
+mod fidelity;
+mod headers;
+mod pass_through;
+mod pool;
+mod records;
+mod relay_downstream;
+mod relay_upstream;
+mod relay_waits;
+mod shutdown;
+mod start;
+mod upstream_connections;
+mod upstream_protocols;
