@@ -106,7 +106,8 @@ impl Kind {
         Kind::ALL.into_iter().find(|kind| kind.facts().name == name)
     }
 
-    /// URLs, credential shapes and `stream_options` are those of the vendors' API references as of November 2026.
+    /// URLs, credential shapes and `stream_options` are those of the vendors' API references, partly from general knowledge;
+    /// they have not been tried against live APIs.
     pub fn facts(self) -> &'static KindFacts {
         match self {
             // https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
