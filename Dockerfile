@@ -3,7 +3,8 @@
 #     docker build -t weir .
 #     docker run -p 8080:8080 -v "$PWD/weir.yaml:/etc/weir/weir.yaml:ro" weir
 #
-# In a container, listen on 0.0.0.0: `listen: 0.0.0.0:8080`, and `admin: 0.0.0.0:9090` to be scraped from outside.
+# In a container, listen on 0.0.0.0: `listen: 0.0.0.0:8080`. To be scraped from outside, the admin listener wants a token:
+# `admin: { address: "0.0.0.0:9090", token: { env: WEIR_ADMIN_TOKEN } }`.
 
 FROM rust:1-bookworm AS build
 # Pingora's zlib-ng is C, built by cmake; the C compiler is in the image already.

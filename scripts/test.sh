@@ -177,6 +177,8 @@ smoke_bench() {
         return
     fi
     bench/run.sh --smoke --weir "$WEIR_BINARY"
+    bench/soak.sh --seconds 12 --rate 20 --weir "$WEIR_BINARY"
+    bench/reload-storm.sh --smoke --seconds 5 --reloads 50 --rate 15 --upstreams 50 --models 500 --weir "$WEIR_BINARY"
 }
 
 main "$@"

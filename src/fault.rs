@@ -41,6 +41,23 @@ pub enum Fault {
     NoUpstream {
         model: String,
     },
+    /// Every host that serves the model is still loading it.
+    Loading {
+        model: String,
+    },
+    /// Every upstream key that may serve the model rests or is at a cap; the soonest is free after this time.
+    KeysResting {
+        model: String,
+        soonest: Duration,
+    },
+    /// Every upstream key for the model is out: refused by the upstream, or expired.
+    NoKey {
+        model: String,
+    },
+    /// The allow-list of no upstream key has the model.
+    NoKeyFor {
+        model: String,
+    },
     ShuttingDown,
     Internal,
 
@@ -88,6 +105,8 @@ pub enum Fault {
     /// An error within a running stream; its own words are passed on.
     ErrorEvent {
         upstream: String,
+        /// The status that it would have had as an answer; 502 where it does not say.
+        status: u16,
     },
     /// One event, or one piece that must be held whole, is over `limit` bytes.
     EventTooLarge {
@@ -122,6 +141,14 @@ const INVALID: &str = "invalid_request_error";
 const SERVER: &str = "server_error";
 /// Buffers and pools free up in moments; a second spreads the retries.
 const SOON: Duration = Duration::from_secs(1);
+/// Loading a model takes from seconds to minutes.
+const LOADING: Duration = Duration::from_secs(5);
+
+/// Seconds for a Retry-After: never less than is left.
+pub fn whole_seconds(duration: Duration) -> u64 {
+    let up = u64::from(duration.subsec_nanos() > 0);
+    duration.as_secs().saturating_add(up).max(1)
+}
 
 impl Fault {
     /// Status, class and codes. 499 and 502 and so on also stand in metrics and logs.
@@ -160,6 +187,19 @@ impl Fault {
             Fault::NoUpstream { .. } => Shape {
                 retry_after: Some(SOON),
                 ..shape(503, SERVER, "no_upstream_available")
+            },
+            Fault::Loading { .. } => Shape {
+                retry_after: Some(LOADING),
+                ..shape(503, SERVER, "model_loading")
+            },
+            Fault::KeysResting { soonest, .. } => Shape {
+                retry_after: Some(*soonest),
+                ..shape(429, "rate_limit_error", "upstream_keys_exhausted")
+            },
+            Fault::NoKey { .. } => shape(503, SERVER, "no_upstream_key"),
+            Fault::NoKeyFor { .. } => Shape {
+                param: Some("model"),
+                ..shape(403, INVALID, "model_not_allowed")
             },
             Fault::ShuttingDown => Shape {
                 retry_after: Some(SOON),
@@ -205,6 +245,10 @@ impl Fault {
             Fault::ClientGone => "client_gone",
             Fault::BuffersFull => "buffers_full",
             Fault::NoUpstream { .. } => "no_upstream",
+            Fault::Loading { .. } => "loading",
+            Fault::KeysResting { .. } => "keys_resting",
+            Fault::NoKey { .. } => "no_key",
+            Fault::NoKeyFor { .. } => "no_key_for",
             Fault::ShuttingDown => "shutting_down",
             Fault::Internal => "internal",
             Fault::Connect { .. } => "connect",
@@ -251,6 +295,10 @@ impl Fault {
             | Fault::ClientGone
             | Fault::BuffersFull
             | Fault::NoUpstream { .. }
+            | Fault::Loading { .. }
+            | Fault::KeysResting { .. }
+            | Fault::NoKey { .. }
+            | Fault::NoKeyFor { .. }
             | Fault::ShuttingDown
             | Fault::Internal => false,
         }
@@ -258,6 +306,30 @@ impl Fault {
 }
 
 impl Fault {
+    /// Whether the same endpoint may do better in a moment.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Fault::Connect { .. } | Fault::ClosedEarly { .. } => true,
+            Fault::UpstreamStatus { status, .. } | Fault::FirstEvent { status, .. } => {
+                matches!(status, 500 | 502 | 503 | 504 | 529)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the upstream may have begun to work on the request: it was sent, and not refused unseen.
+    pub fn may_have_worked(&self) -> bool {
+        match self {
+            Fault::Connect { .. } | Fault::CredentialRefused { .. } | Fault::KeysResting { .. } => {
+                false
+            }
+            Fault::UpstreamStatus { status, .. } | Fault::FirstEvent { status, .. } => {
+                !matches!(status, 400..=407 | 409..=499 | 501 | 503 | 529)
+            }
+            _ => true,
+        }
+    }
+
     /// Whether there is nobody left who could be told.
     pub fn is_clients_absence(&self) -> bool {
         matches!(self, Fault::ClientGone | Fault::ClientNotReading)
@@ -339,6 +411,23 @@ impl std::fmt::Display for Fault {
                 f,
                 "no upstream that serves `{model}` can be reached; try again shortly"
             ),
+            Fault::Loading { model } => write!(
+                f,
+                "every host that serves `{model}` is still loading it; try again shortly"
+            ),
+            Fault::KeysResting { model, soonest } => write!(
+                f,
+                "every upstream key for `{model}` is at its limit; the next is free in {} s",
+                whole_seconds(*soonest)
+            ),
+            Fault::NoKey { model } => write!(
+                f,
+                "every upstream key of this gateway for `{model}` is refused or has expired; its operator has to renew one"
+            ),
+            Fault::NoKeyFor { model } => write!(
+                f,
+                "no upstream key of this gateway may be used for `{model}`"
+            ),
             Fault::ShuttingDown => write!(f, "this gateway is shutting down; try again"),
             Fault::Internal => write!(
                 f,
@@ -394,7 +483,7 @@ impl std::fmt::Display for Fault {
                     "upstream `{upstream}` sent nothing for {idle:?} in the middle of the answer (timeouts.idle)"
                 )
             }
-            Fault::ErrorEvent { upstream } => write!(
+            Fault::ErrorEvent { upstream, .. } => write!(
                 f,
                 "upstream `{upstream}` reported an error in the middle of the answer"
             ),

@@ -13,6 +13,7 @@ pub mod upstream;
 pub mod route;
 pub mod gateway;
 pub mod proxy;
+pub mod reload;
 pub mod admin;
 pub mod server;
 pub mod sim;

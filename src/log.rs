@@ -8,7 +8,7 @@ use std::time::Duration;
 use prometheus::IntCounter;
 use tracing_subscriber::EnvFilter;
 
-use crate::config::LogFormat;
+use crate::config::{Log, LogFormat};
 
 /// Lines that may wait to be written. Above it lines are dropped and counted: traffic goes before its log.
 const LINES_WAITING_MAX: usize = 16 * 1024;
@@ -34,6 +34,7 @@ pub fn start_diagnostics(format: LogFormat) {
 
 /// Where access-log lines go.
 pub struct AccessLog {
+    format: LogFormat,
     entries: Option<SyncSender<Entry>>,
     dropped: IntCounter,
 }
@@ -45,12 +46,18 @@ enum Entry {
 }
 
 impl AccessLog {
-    /// A log on standard output; `on: false` writes nothing.
-    pub fn new(on: bool, dropped: IntCounter) -> AccessLog {
+    /// A log on standard output; where it is not wanted, it writes nothing.
+    pub fn new(log: &Log, dropped: IntCounter) -> AccessLog {
         AccessLog {
-            entries: on.then(start_writer),
+            format: log.format,
+            entries: log.access.then(start_writer),
             dropped,
         }
+    }
+
+    /// How lines are to be written: as when the process began, whatever was read since.
+    pub fn format(&self) -> LogFormat {
+        self.format
     }
 
     pub fn is_on(&self) -> bool {

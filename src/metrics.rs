@@ -2,7 +2,7 @@
 //! the configuration, never from a request.
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
@@ -31,6 +31,36 @@ pub struct Metrics {
     pub upstream_in_flight: IntGaugeVec,
     /// Tries at an upstream, by `upstream` and `outcome` (`accepted`, or the fault that ended the try).
     pub attempts: IntCounterVec,
+    /// Attempts after another of the same exchange, by `upstream` (of the one that failed) and `reason` (its fault).
+    pub failovers: IntCounterVec,
+    /// Exchanges that had more to try and stopped, by `reason` (`attempts`, `deadline`, `budget`, `sent`).
+    pub retries_refused: IntCounterVec,
+    /// Retries that the budget would allow now.
+    pub retry_budget: GaugeVec,
+    /// Exchanges that waited, by `reason` (`key`, `cold_start`) and `outcome` (`served`, `in_vain`).
+    pub waits: IntCounterVec,
+    /// What counted against an endpoint, by `upstream` and `reason`.
+    pub upstream_harm: IntCounterVec,
+    /// Changes of endpoints' standing, by `upstream` and `change`.
+    pub endpoint_changes: IntCounterVec,
+    /// 1 for the state that an endpoint is in, by `upstream`, `endpoint` and `state`.
+    pub endpoint_state: IntGaugeVec,
+    /// The score by which candidates are ordered, lowest first, by `upstream` and `endpoint`.
+    pub endpoint_score: GaugeVec,
+    /// Its inputs: seconds to the first byte (peak EWMA), by `upstream` and `endpoint`.
+    pub endpoint_latency_seconds: GaugeVec,
+    /// Share of failures, smoothed, 0 to 1, by `upstream` and `endpoint`.
+    pub endpoint_error_rate: GaugeVec,
+    /// Exchanges in flight, by `upstream` and `endpoint`.
+    pub endpoint_in_flight: IntGaugeVec,
+    /// Share of its traffic that an endpoint gets while it comes back, 0 to 1, by `upstream` and `endpoint`.
+    pub endpoint_slow_start_share: GaugeVec,
+    /// 1 for the state that an upstream key is in, by `upstream`, `key` and `state`.
+    pub key_state: IntGaugeVec,
+    /// Times that an upstream key was put to rest or out, by `upstream`, `key` and `reason`.
+    pub key_rests: IntCounterVec,
+    /// Mean seconds between the output tokens of a stream, by `model` and `upstream`.
+    pub inter_token_seconds: HistogramVec,
     /// Tokens, by `model`, `upstream` and `kind` (`input`, `cache_read`, `cache_write`, `output`, `reasoning`).
     pub tokens: IntCounterVec,
     /// Bytes of request bodies that are held now.
@@ -41,6 +71,20 @@ pub struct Metrics {
     pub overhead_seconds: Histogram,
     /// Tries to learn an upstream's models, by `upstream` and `outcome` (`learnt`, `failed`).
     pub model_refreshes: IntCounterVec,
+    /// Look-ups of an upstream's addresses by DNS or in a file, by `upstream` and `outcome` (`found`, `failed`).
+    pub upstream_lookups: IntCounterVec,
+    /// Reloads of the configuration, by `outcome` (`done`, `refused`).
+    pub config_reloads: IntCounterVec,
+    /// When the configuration in force was loaded, in seconds since 1970.
+    pub config_last_reload_success: IntGauge,
+    /// 1 where the last reload came into force, or there was none; 0 where it was refused.
+    pub config_last_reload_successful: IntGauge,
+    /// How often a configuration has come into force, the first among them.
+    pub config_generation: IntGauge,
+    /// TLS handshakes of clients, by `outcome` (`done`, `failed`, `timed_out`).
+    pub tls_handshakes: IntCounterVec,
+    /// When the certificates that weir shows end, in seconds since 1970, by `file`.
+    pub certificate_expiry: IntGaugeVec,
     /// Access-log lines that were dropped because the log could not be written fast enough.
     pub log_lines_dropped: IntCounter,
 }
@@ -84,6 +128,91 @@ impl Default for Metrics {
                 "Tries at an upstream: accepted, or the fault that ended the try.",
                 &["upstream", "outcome"],
             ),
+            failovers: counters(
+                &registry,
+                "weir_failovers_total",
+                "Attempts after another of the same exchange, by what failed.",
+                &["upstream", "reason"],
+            ),
+            retries_refused: counters(
+                &registry,
+                "weir_retries_refused_total",
+                "Exchanges that had more to try and stopped, by the bound that was reached.",
+                &["reason"],
+            ),
+            retry_budget: floats(
+                &registry,
+                "weir_retry_budget",
+                "Retries that the budget would allow now.",
+                &[],
+            ),
+            waits: counters(
+                &registry,
+                "weir_waits_total",
+                "Exchanges that waited for an upstream key or for a host that loads.",
+                &["reason", "outcome"],
+            ),
+            upstream_harm: counters(
+                &registry,
+                "weir_upstream_failures_total",
+                "What counted against an endpoint of an upstream.",
+                &["upstream", "reason"],
+            ),
+            endpoint_changes: counters(
+                &registry,
+                "weir_endpoint_changes_total",
+                "Changes of endpoints' standing.",
+                &["upstream", "change"],
+            ),
+            endpoint_state: gauges(
+                &registry,
+                "weir_endpoint_state",
+                "1 for the state that an endpoint is in.",
+                &["upstream", "endpoint", "state"],
+            ),
+            endpoint_score: floats(
+                &registry,
+                "weir_endpoint_score",
+                "The score by which endpoints are ordered, lowest first.",
+                &["upstream", "endpoint"],
+            ),
+            endpoint_latency_seconds: floats(
+                &registry,
+                "weir_endpoint_latency_seconds",
+                "Time to the first byte, as a peak EWMA.",
+                &["upstream", "endpoint"],
+            ),
+            endpoint_error_rate: floats(
+                &registry,
+                "weir_endpoint_error_rate",
+                "Share of failures, smoothed, 0 to 1.",
+                &["upstream", "endpoint"],
+            ),
+            endpoint_in_flight: gauges(
+                &registry,
+                "weir_endpoint_in_flight",
+                "Exchanges in flight at an endpoint.",
+                &["upstream", "endpoint"],
+            ),
+            endpoint_slow_start_share: floats(
+                &registry,
+                "weir_endpoint_slow_start_share",
+                "Share of its traffic that an endpoint gets while it comes back, 0 to 1.",
+                &["upstream", "endpoint"],
+            ),
+            key_state: gauges(
+                &registry,
+                "weir_upstream_key_state",
+                "1 for the state that an upstream key is in.",
+                &["upstream", "key", "state"],
+            ),
+            key_rests: counters(
+                &registry,
+                "weir_upstream_key_rests_total",
+                "Times that an upstream key was put to rest or out.",
+                &["upstream", "key", "reason"],
+            ),
+            inter_token_seconds: inter_token(&registry),
             tokens: counters(
                 &registry,
                 "weir_tokens_total",
@@ -108,10 +237,50 @@ impl Default for Metrics {
                 "Tries to learn an upstream's models.",
                 &["upstream", "outcome"],
             ),
+            upstream_lookups: counters(
+                &registry,
+                "weir_upstream_lookups_total",
+                "Look-ups of an upstream's addresses by DNS or in a file.",
+                &["upstream", "outcome"],
+            ),
+            config_reloads: counters(
+                &registry,
+                "weir_config_reloads_total",
+                "Reloads of the configuration.",
+                &["outcome"],
+            ),
+            config_last_reload_success: gauge(
+                &registry,
+                "weir_config_last_reload_success_timestamp_seconds",
+                "When the configuration in force was loaded, in seconds since 1970.",
+            ),
+            config_last_reload_successful: gauge(
+                &registry,
+                "weir_config_last_reload_successful",
+                "1 where the last reload came into force, 0 where it was refused.",
+            ),
+            config_generation: gauge(
+                &registry,
+                "weir_config_generation",
+                "How often a configuration has come into force, the first among them.",
+            ),
+            tls_handshakes: counters(
+                &registry,
+                "weir_tls_handshakes_total",
+                "TLS handshakes of clients.",
+                &["outcome"],
+            ),
+            certificate_expiry: gauges(
+                &registry,
+                "weir_certificate_expiry_timestamp_seconds",
+                "When a certificate that weir shows ends, in seconds since 1970.",
+                &["file"],
+            ),
             log_lines_dropped: log_lines_dropped(&registry),
             registry,
         };
         build_info(&metrics.registry);
+        process_figures(&metrics.registry);
         metrics
     }
 }
@@ -135,6 +304,10 @@ fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGa
     register(registry, IntGaugeVec::new(Opts::new(name, help), labels))
 }
 
+fn floats(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+    register(registry, GaugeVec::new(Opts::new(name, help), labels))
+}
+
 fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
     register(registry, IntGauge::new(name, help))
 }
@@ -155,6 +328,22 @@ fn overhead(registry: &Registry) -> Histogram {
     register(registry, Histogram::with_opts(options.buckets(buckets)))
 }
 
+/// From fast small models to hosts that are overloaded.
+fn inter_token(registry: &Registry) -> HistogramVec {
+    let options = HistogramOpts::new(
+        "weir_inter_token_seconds",
+        "Mean time between the output tokens of a stream, from its first byte to its last.",
+    );
+    let buckets = vec![
+        0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5,
+    ];
+    let labels = &["model", "upstream"];
+    register(
+        registry,
+        HistogramVec::new(options.buckets(buckets), labels),
+    )
+}
+
 fn log_lines_dropped(registry: &Registry) -> IntCounter {
     let help = "Access-log lines dropped because the log could not be written fast enough.";
     register(
@@ -171,6 +360,14 @@ fn build_info(registry: &Registry) {
         &["version"],
     );
     info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+}
+
+/// CPU time, memory, open files and start time, as Prometheus' own clients name them.
+fn process_figures(registry: &Registry) {
+    let figures = prometheus::process_collector::ProcessCollector::for_self();
+    registry
+        .register(Box::new(figures))
+        .expect("every metric has a name of its own");
 }
 
 fn register<M: prometheus::core::Collector + Clone + 'static>(

@@ -8,5 +8,5 @@ use crate::server;
 pub(super) fn serve(file: &ConfigFile) -> Result<(), Failure> {
     let path = file.locate()?;
     let config = Config::load(&path, &environment).map_err(Failure::Config)?;
-    server::serve(&path, config).map_err(Failure::Serve)
+    server::serve(&path, config, environment).map_err(Failure::Serve)
 }

@@ -66,13 +66,22 @@ fn check_says_what_a_file_means() {
     let text = "
 listen: [127.0.0.1:8080, 0.0.0.0:8081]
 admin: off
+reload: { watch: true }
 log: { format: text, access: false }
 upstreams:
-  - { name: hosted, kind: groq, keys: [{ label: a, value: sk-secret }, { value: sk-secret-2, weight: 2 }] }
-  - { name: local, kind: ollama, url: 'http://127.0.0.1:11434', models: [a, b] }
-  - { name: gpu-a, kind: vllm, url: 'http://10.0.0.11:8000/pool/v1', models: { auto: { refresh: 1m } } }
+  - name: hosted
+    kind: groq
+    description: of the search team
+    tags: [eu]
+    rotation: failover
+    keys:
+      - { label: a, value: sk-secret, requests_per_minute: 500, quota: { tokens: 9, per: day }, models: ['llama*'] }
+      - { value: sk-secret-2, weight: 2, expires: 2001-01-31 }
+  - { name: local, kind: ollama, url: 'http://127.0.0.1:11434', models: [a, b], health: { probe: off }, discovery: { static: ['127.0.0.1:1'] } }
+  - { name: gpu-a, kind: vllm, url: 'http://10.0.0.11:8000/pool/v1', models: { auto: { refresh: 1m } }, status: maintenance }
 models:
-  fast: { targets: [{ upstream: hosted, model: llama, tier: 2 }, { upstream: local, model: a }] }
+  fast: { targets: [{ upstream: hosted, model: llama, tier: 2 }, { upstream: local, model: a }], fallbacks: [ab], context_fallbacks: [b], deadline: 9s }
+  ab: { policy: split, sticky: user, targets: [{ upstream: local, weight: 9 }, { upstream: local, model: b, price: { input: 0.15, output: 1 } }] }
 aliases: { quick: fast }
 default_upstream: gpu-a
 ";
@@ -87,13 +96,33 @@ listen
 admin
   off
 
+reload
+  on SIGHUP and POST /admin/v1/reload, and when the file has changed and 1 s passed
+
+failover
+  5 attempts within 300 s; requests that may have been worked on are repeated elsewhere
+  retries up to 20 % of the requests, and 10 a second in any case
+  waits 0.1 s to 2 s before the same endpoint, 2 s for a key, 30 s for hosts that load
+
 upstreams
   hosted  groq  https://api.groq.com/openai/v1  keys a, key-2×2, models as under `models`
+    of the search team (eu)
+    addresses by DNS; probed at /openai/v1/models every 5 s; out for 10 s to 300 s after 5 failures
+    keys: the first that can
+    key a: at most 500 requests a minute, 9 tokens a day; for llama*
+    key key-2: until 2001-01-31T00:00:00Z
   local  ollama  http://127.0.0.1:11434/v1  no keys, models a, b
+    addresses 127.0.0.1:1; not probed; out for 10 s to 300 s after 5 failures
   gpu-a  vllm  http://10.0.0.11:8000/pool/v1  no keys, models learnt from it every 60 s
+    in maintenance: takes no requests, and is still probed
+    addresses by DNS; probed at /pool/health every 5 s; out for 10 s to 300 s after 5 failures
 
 models
-  fast  least_inflight  tier 1: local a; tier 2: hosted llama
+  ab  split, sticky by user  tier 1: local ab ×9; tier 1: local b (price 0.15 in, 1 out)
+  fast  health  tier 1: local a; tier 2: hosted llama
+    falls back to ab
+    too long: falls back to b
+    within 9 s
 
 aliases
   quick → fast
@@ -106,6 +135,7 @@ log
 
 warnings
   listen: 0.0.0.0:8081 can be reached from other machines, in cleartext, and clients are not authenticated yet; everyone who can connect can use every upstream
+  upstream hosted: key key-2 expired at 2001-01-31T00:00:00Z and is not used; replace it, or remove it
 ";
     assert_eq!((code, err.as_str()), (0, ""));
     let (first, rest) = out.split_once("\n\n").expect("a first line");

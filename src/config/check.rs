@@ -1,20 +1,23 @@
 //! From a file to a checked [`Config`]: read, index, expand, check the shape, then check what the values mean together.
 //! Every stage goes on after a problem, so that all of them are told at once.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::env::{self, Environment};
+use super::known::KnownModels;
 use super::path::FieldPath;
 use super::places::{Places, SyntaxError};
 use super::problem::{Place, Problems, Report};
-use super::raw::{
-    RawConfig, RawLimits, RawLog, RawServer, RawThreads, RawTimeouts, RawUpstreamTimeouts,
-};
-use super::{Config, Limits, Log, Server, Timeouts, listen, models, schema, shape, upstream, yaml};
+use super::raw::RawConfig;
+use super::units::duration_text;
+use super::upstream::Common;
+use super::{Config, health, listen, models, schema, sections, shape, upstream, yaml};
 
 /// Largest configuration that is read.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -25,6 +28,8 @@ pub(super) struct Context<'c, 'p> {
     /// Of the configuration: files that it names are relative to it.
     pub folder: &'c Path,
     pub environment: Environment<'c>,
+    /// The configuration, and the files that it names.
+    pub files: Vec<PathBuf>,
 }
 
 /// Reads and checks a file.
@@ -61,6 +66,7 @@ pub(super) fn parse(
         report: Report::new(&places),
         folder: file.parent().unwrap_or(Path::new("")),
         environment,
+        files: vec![file.to_owned()],
     };
     let config = context.raw(&mut value).and_then(|raw| context.config(raw));
     let problems = context.report.into_problems();
@@ -123,48 +129,80 @@ impl Context<'_, '_> {
     fn config(&mut self, raw: RawConfig) -> Option<Config> {
         let listen = listen::listeners(self, raw.listen);
         let admin = listen::admin(self, raw.admin, listen.as_deref().unwrap_or_default());
-        let limits = self.limits(raw.limits.unwrap_or_default());
-        let timeouts = timeouts(raw.timeouts.unwrap_or_default());
+        let limits = sections::limits(self, raw.limits.unwrap_or_default());
+        let failover = sections::failover(self, raw.failover.unwrap_or_default());
         let names = upstream::names(raw.upstreams.as_deref());
-        let models = models::models(self, raw.models, &names);
-        let upstreams = upstream::upstreams(self, raw.upstreams, &models, timeouts);
-        let aliases = models::aliases(
-            self,
-            raw.aliases,
-            &models,
+        let mut models = models::models(self, raw.models, &names);
+        let common = Common {
+            timeouts: sections::timeouts(raw.timeouts.unwrap_or_default()),
+            health: health::common(self, raw.health.unwrap_or_default()),
+        };
+        let upstreams = upstream::upstreams(self, raw.upstreams, &models, &common);
+        let known = KnownModels::of(
+            models.names(),
             upstreams.as_deref(),
             raw.default_upstream.is_some(),
+            raw.aliases,
         );
+        let aliases = known.aliases(self);
+        models.set_fallbacks(self, &known);
         models::default_upstream(self, raw.default_upstream.as_deref(), &names);
         Some(Config {
             listen: listen?,
             admin: admin?,
+            reload: sections::reload(raw.reload.unwrap_or_default())?,
             limits: limits?,
-            server: server(raw.server.unwrap_or_default())?,
-            log: log(raw.log.unwrap_or_default())?,
+            failover: failover?,
+            server: sections::server(raw.server.unwrap_or_default())?,
+            log: sections::log(raw.log.unwrap_or_default())?,
             upstreams: upstreams?,
             models: models.checked?,
             aliases: aliases?,
             default_upstream: raw.default_upstream,
+            files: self.files(),
         })
     }
 
-    fn limits(&mut self, raw: RawLimits) -> Option<Limits> {
-        let limits = Limits {
-            body_bytes: raw.body_bytes?.0,
-            buffered_bytes: raw.buffered_bytes?.0,
-            body_read: raw.body_read?.0,
-            client_write: raw.client_write?.0,
-            event_bytes: raw.event_bytes?.0,
-        };
-        if limits.body_bytes > limits.buffered_bytes {
-            let path = FieldPath::root().key("limits").key("body_bytes");
-            self.report.value(
-                &path,
-                "is more than `limits.buffered_bytes`, so that no body of this size could ever be held; lower it, or raise that",
-            );
+    /// Each once, in the order in which they are named.
+    fn files(&mut self) -> Vec<PathBuf> {
+        let mut seen = HashSet::new();
+        let mut files = std::mem::take(&mut self.files);
+        files.retain(|file| seen.insert(file.clone()));
+        files
+    }
+
+    /// Names that are listed at `path`, each with something in it and there once. An absent one has been refused by the
+    /// schema, and is reported already.
+    pub fn names(&mut self, path: &FieldPath, raw: Vec<Option<String>>) -> Option<Vec<String>> {
+        let mut seen = HashSet::new();
+        for (index, name) in raw.iter().enumerate() {
+            let problem = match name {
+                Some(name) if name.trim().is_empty() => "is empty",
+                Some(name) if !seen.insert(name) => "is listed already",
+                Some(_) | None => continue,
+            };
+            let path = path.index(index);
+            let shown = self.report.shown(&path);
+            self.report.value(&path, format!("{shown} {problem}"));
         }
-        Some(limits)
+        raw.into_iter().collect()
+    }
+
+    /// Reports a time that is longer than the longest that stands beside it at `path`. What is absent has been refused.
+    pub fn check_order(
+        &mut self,
+        path: &FieldPath,
+        (name, time): (&str, Option<Duration>),
+        (most_name, most): (&str, Option<Duration>),
+    ) {
+        if let (Some(time), Some(most)) = (time, most)
+            && time > most
+        {
+            let (time, most) = (duration_text(time), duration_text(most));
+            let message =
+                format!("{time} is more than `{most_name}` ({most}); lower it, or raise that");
+            self.report.value(&path.key(name), message);
+        }
     }
 
     /// The path of a file that the configuration names, checked to be readable.
@@ -173,7 +211,10 @@ impl Context<'_, '_> {
         let problem = match File::open(&file) {
             Err(error) => format!("cannot be read: {error}"),
             Ok(_) if file.is_dir() => "is a folder; name a file in it".to_owned(),
-            Ok(_) => return Some(file),
+            Ok(_) => {
+                self.files.push(file.clone());
+                return Some(file);
+            }
         };
         let problem = self.about_file(path, name, &problem);
         self.report.value(path, problem);
@@ -192,48 +233,6 @@ impl Context<'_, '_> {
             false => {
                 format!("{shown} {problem} (relative to the folder of the configuration, {folder})")
             }
-        }
-    }
-}
-
-fn server(raw: RawServer) -> Option<Server> {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    Some(Server {
-        threads: match raw.threads? {
-            RawThreads::Auto(_) => cores(),
-            RawThreads::Count(count) => count,
-        },
-        upstream_idle_connections: raw.upstream_idle_connections?,
-        shutdown_delay: raw.shutdown_delay?.0,
-        shutdown_grace: raw.shutdown_grace?.0,
-        response_headers: raw.response_headers?,
-    })
-}
-
-fn log(raw: RawLog) -> Option<Log> {
-    Some(Log {
-        format: raw.format?,
-        access: raw.access?,
-    })
-}
-
-fn timeouts(raw: RawTimeouts) -> Option<Timeouts> {
-    Some(Timeouts {
-        connect: raw.connect?.0,
-        first_byte: raw.first_byte?.0,
-        idle: raw.idle?.0,
-        total: raw.total?.0,
-    })
-}
-
-impl Timeouts {
-    /// These, with those that an upstream sets in their place.
-    pub(super) fn with(self, own: &RawUpstreamTimeouts) -> Timeouts {
-        Timeouts {
-            connect: own.connect.map_or(self.connect, |own| own.0),
-            first_byte: own.first_byte.map_or(self.first_byte, |own| own.0),
-            idle: own.idle.map_or(self.idle, |own| own.0),
-            total: own.total.map_or(self.total, |own| own.0),
         }
     }
 }

@@ -54,14 +54,14 @@ pub(super) fn has_type_of(form: &Value, value: &Value) -> bool {
         && match value {
             Value::Null => false,
             Value::Bool(_) => name == "boolean",
-            Value::Number(number) => name == "integer" && !number.is_f64(),
+            Value::Number(number) => name == "number" || name == "integer" && !number.is_f64(),
             Value::String(_) => name == "string",
             Value::Array(_) => name == "array",
             Value::Object(_) => name == "object",
         }
 }
 
-/// A text that must be a duration, a size or an address.
+/// A text or number of a format that weir checks: a duration, a size, a share, an address.
 pub(super) fn is_formatted(form: &Value) -> bool {
     form.get("format")
         .and_then(Value::as_str)
@@ -96,13 +96,15 @@ pub(super) fn mismatch(forms: &[&Value], value: &Value, shown: &str) -> String {
 
 /// What may be written, in words: `a duration such as `30s``, `one of `a`, `b``.
 pub(super) fn expectations(forms: &[&Value]) -> String {
-    let words = forms
+    let mut words: Vec<_> = forms
         .iter()
         .filter(|form| literals_of(form).is_empty())
-        .map(|form| expectation(form).to_owned());
+        .map(|form| expectation(form).to_owned())
+        .collect();
+    words.dedup();
     let literals = literals(forms);
     let literals = (!literals.is_empty()).then_some(literals);
-    join(words.chain(literals), " or ")
+    join(words.into_iter().chain(literals), " or ")
 }
 
 fn expectation(form: &Value) -> &'static str {
@@ -111,6 +113,11 @@ fn expectation(form: &Value) -> &'static str {
         (_, "weir-duration" | "weir-delay") => "a duration such as `30s`",
         (_, "weir-size") => "a size such as `64MiB`",
         (_, "weir-address") => "an address such as `127.0.0.1:8080`",
+        (_, "weir-endpoint") => "an address such as `10.0.0.11:8000`",
+        (_, "weir-share") => "a share such as `20%`",
+        (_, "weir-time") => "a time such as `2027-01-31T12:00:00Z`",
+        (_, "weir-path") => "a path such as `/health`",
+        ("number", _) => "a number",
         ("string", _) => "text",
         ("integer", _) => "a whole number",
         ("boolean", _) => "`true` or `false`",

@@ -2,23 +2,33 @@
 //! Defaults live here and nowhere else; nothing here opens a socket or reads a clock.
 
 mod base_url;
+mod certificates;
 mod check;
 mod credential;
+mod discovery;
 mod env;
 mod form;
+mod health;
+mod key;
 mod kind;
+mod known;
 mod listen;
 mod models;
 mod path;
+mod pattern;
 mod places;
 mod problem;
 mod raw;
 mod scalar;
 mod schema;
 mod secret;
+mod sections;
+mod served;
 mod shape;
+mod source;
 mod units;
 mod upstream;
+mod utc;
 mod warning;
 mod yaml;
 
@@ -29,16 +39,19 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use kind::{AuthShape, Kind, KindFacts};
 pub use path::FieldPath;
+pub use pattern::ModelPattern;
 pub use problem::{Place, Problem, Problems};
 pub use schema::json_schema;
 pub use secret::Secret;
+pub use units::duration as parse_duration;
+pub use utc::text as utc_text;
 
 /// One checked configuration. Immutable: an exchange keeps the one that it began with.
 #[derive(Debug)]
@@ -46,8 +59,10 @@ pub struct Config {
     /// Where clients connect; at least one.
     pub listen: Vec<Listener>,
     /// Where operators and Prometheus connect; `None` turns the admin listener off.
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<AdminListener>,
+    pub reload: Reload,
     pub limits: Limits,
+    pub failover: Failover,
     pub server: Server,
     pub log: Log,
     /// In the order of the file; names are unique.
@@ -58,6 +73,9 @@ pub struct Config {
     pub aliases: BTreeMap<String, String>,
     /// Takes every model that nothing else serves, under the name that the client used.
     pub default_upstream: Option<String>,
+    /// What this was read from: the configuration itself first, then the certificates, credentials and host lists that it
+    /// names. Each once, relative as they are named.
+    pub files: Vec<PathBuf>,
 }
 
 /// An address that clients connect to. HTTP/1.1 and HTTP/2 are both served on it.
@@ -68,16 +86,90 @@ pub struct Listener {
     pub tls: Option<ListenerTls>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerTls {
+    /// At least one. A client's server name chooses among them; the first serves names that none is for.
+    pub certificates: Vec<CertificateFiles>,
+    /// Whether clients show a certificate. Default: they need not.
+    pub clients: Option<ClientCertificates>,
+    /// Default 1.2.
+    pub min_version: TlsVersion,
+}
+
+/// A certificate chain and its private key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
     /// PEM, leaf first.
     pub cert_file: PathBuf,
     /// PEM, PKCS#8, PKCS#1 or SEC1.
     pub key_file: PathBuf,
 }
 
-/// Bounds on what one client, and all of them together, may make weir hold.
+/// Which certificates clients may show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// PEM of the CAs that sign them.
+    pub ca_file: PathBuf,
+    /// Whether a client without one is refused.
+    pub required: bool,
+}
+
+/// The oldest version of TLS that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum TlsVersion {
+    #[serde(rename = "1.2")]
+    V1_2,
+    #[serde(rename = "1.3")]
+    V1_3,
+}
+
+/// Where operators and Prometheus connect.
 #[derive(Debug, Clone)]
+pub struct AdminListener {
+    pub address: SocketAddr,
+    /// What callers must show as `Authorization: Bearer <token>`. Needed unless the address is a loopback one;
+    /// `/healthz` and `/readyz` are answered without it.
+    pub token: Option<Secret>,
+}
+
+/// When the configuration is read again, beside SIGHUP and the admin API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reload {
+    /// The configuration, and the certificates and credentials that it names, are watched; they are read again when they
+    /// have changed and then stayed the same for this long. `None` (the default) does not watch.
+    pub watch: Option<Duration>,
+}
+
+/// How failed attempts are made good, before the client has been told anything.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Failover {
+    /// Tries of one exchange at one model, the first among them; a fallback has as many again. Default 5.
+    pub attempts: u32,
+    /// From the request's head; no attempt begins after it. Default 300 s.
+    pub deadline: Duration,
+    /// Retries that are allowed, as a share of requests. Default 0.2.
+    pub budget: f64,
+    /// Retries a second that are allowed whatever the share. Default 10.
+    pub budget_floor: u32,
+    /// How often one exchange goes through its endpoints again when all have failed in a way that may pass. Default 0.
+    pub same_endpoint: u32,
+    /// Wait before the same endpoint is tried again; doubles each time, with jitter. Default 100 ms.
+    pub backoff: Duration,
+    /// Default 2 s.
+    pub backoff_max: Duration,
+    /// Whether a request that an upstream may have begun to work on is sent again elsewhere, while nothing of an answer has
+    /// reached the client. Default true.
+    pub repeat_sent: bool,
+    /// How long a request waits for an upstream key when all are used up. Above it: 429 with Retry-After. Default 2 s.
+    pub key_wait: Duration,
+    /// How long a request waits for hosts that are still loading, when no other serves its model. Above it: 503 with
+    /// Retry-After. Default 30 s.
+    pub cold_start_wait: Duration,
+}
+
+/// Bounds on what one client, and all of them together, may make weir hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// One request body, decoded, in bytes. Default 64 MiB. Above it: 413.
     pub body_bytes: usize,
@@ -101,11 +193,13 @@ pub struct Server {
     pub shutdown_delay: Duration,
     /// How long running exchanges may take to finish after that. Default 60 s.
     pub shutdown_grace: Duration,
+    /// Name servers to ask in place of the machine's. Default none.
+    pub dns_servers: Vec<SocketAddr>,
     /// `x-weir-upstream` and `x-weir-attempts` on answers. Default true.
     pub response_headers: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     pub format: LogFormat,
     /// One line an exchange on standard output. Default true.
@@ -123,14 +217,24 @@ pub enum LogFormat {
 }
 
 /// A server, or a provider account.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Upstream {
     /// `[a-z0-9][a-z0-9._-]*`, unique; also the first path segment of its pass-through.
     pub name: String,
     pub kind: Kind,
+    /// For people; empty by default.
+    pub description: String,
+    /// For people and policies; empty by default.
+    pub tags: Vec<String>,
+    /// Default online.
+    pub status: UpstreamStatus,
     pub base: BaseUrl,
+    pub discovery: Discovery,
+    pub health: HealthSettings,
     /// Credentials; empty for servers that want none.
     pub keys: Vec<UpstreamKey>,
+    pub rotation: Rotation,
+    pub key_cooldown: KeyCooldown,
     /// Added to every request to this upstream, replacing what the client sent under the same name.
     pub headers: Vec<(http::HeaderName, Secret)>,
     /// Request headers of the client's that pass although they carry credentials (e.g. `authorization`). Default none.
@@ -163,14 +267,137 @@ pub struct BaseUrl {
     pub root_path: String,
 }
 
+/// Whether an upstream takes requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum UpstreamStatus {
+    Online,
+    /// Takes none, and is left alone.
+    Offline,
+    /// Takes none, finishes what runs, and is still probed.
+    Maintenance,
+}
+
+/// Where an upstream's addresses come from. Each address is an endpoint with a health of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Discovery {
+    /// The host of the URL, resolved again when its records' time to live is over. Default.
+    Dns,
+    /// These; the URL gives scheme, `Host` and paths.
+    Static(Vec<SocketAddr>),
+    /// One `address:port` a line (`#` begins a comment), read again when the file changes.
+    File(PathBuf),
+}
+
+/// How the health of an upstream's endpoints is found out, and what follows from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HealthSettings {
+    /// `None` turns active probes off.
+    pub probe: Option<Probe>,
+    pub breaker: BreakerSettings,
+    /// How long an endpoint that comes back takes to get its full share. Default 30 s.
+    pub slow_start: Duration,
+}
+
+/// A request that costs no inference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Below the root path; begins with a slash. Default: the kind's.
+    pub path: String,
+    /// Between two probes, with a tenth of jitter. Default 5 s.
+    pub interval: Duration,
+    /// Default 2 s.
+    pub timeout: Duration,
+    /// Probes in a row that make an endpoint come back. Default 2.
+    pub rise: u32,
+    /// Probes in a row that take an endpoint out. Default 3.
+    pub fall: u32,
+}
+
+/// When live traffic takes an endpoint out, and for how long.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BreakerSettings {
+    /// Failures in a row. Default 5.
+    pub failures: u32,
+    /// Share of failures among recent attempts, 0 to 1. Default 0.5.
+    pub error_rate: f64,
+    /// Recent attempts that the share needs to mean something. Default 20.
+    pub samples: u32,
+    /// How long an endpoint is out at first; doubles each time. Default 10 s.
+    pub eject: Duration,
+    /// Default 300 s.
+    pub eject_max: Duration,
+    /// Share of a model's endpoints that may be out at once, 0 to 1; one may always be out where there are two. Default 0.5.
+    pub ejected_share: f64,
+}
+
+/// How an upstream's keys take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Rotation {
+    /// One after another.
+    RoundRobin,
+    /// As often as their weights say. Default.
+    Weighted,
+    /// The one with most left of its caps and of what the upstream's rate-limit headers say.
+    LeastUsed,
+    /// The first that can, in the order of the file.
+    Failover,
+}
+
+/// How long keys rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyCooldown {
+    /// After a 429 that says nothing of it; doubles each time, with jitter. Default 2 s.
+    pub first: Duration,
+    /// Default 300 s.
+    pub max: Duration,
+    /// After a 402 or `insufficient_quota`. Default 3600 s.
+    pub quota: Duration,
+}
+
 /// A credential that weir holds for an upstream.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct UpstreamKey {
     /// Names the key in logs and metrics; unique in its upstream.
     pub label: String,
     pub secret: Secret,
     /// Share of the requests, relative to the other keys. At least 1.
     pub weight: u32,
+    /// Not used from then on.
+    pub expires: Option<SystemTime>,
+    pub caps: KeyCaps,
+    /// Models that it may be used for, by the upstream's own names; empty: all.
+    pub models: Vec<ModelPattern>,
+}
+
+/// What one key may be used for, as weir itself counts; `None` is no bound.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyCaps {
+    pub requests_per_minute: Option<u64>,
+    /// Input and output together.
+    pub tokens_per_minute: Option<u64>,
+    /// Exchanges at once.
+    pub concurrency: Option<u64>,
+    pub quota: Option<Quota>,
+}
+
+/// A bound over a calendar period (UTC). At least one of the two is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota {
+    pub requests: Option<u64>,
+    pub tokens: Option<u64>,
+    pub period: QuotaPeriod,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum QuotaPeriod {
+    Day,
+    Month,
 }
 
 /// Which models an upstream serves.
@@ -196,7 +423,7 @@ pub enum HttpVersion {
     Http2,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamTls {
     /// PEM of the CAs to trust in place of the system's.
     pub ca_file: Option<PathBuf>,
@@ -204,6 +431,8 @@ pub struct UpstreamTls {
     pub server_name: Option<String>,
     /// Verify certificate and name. Default true.
     pub verify: bool,
+    /// What weir shows an upstream that asks for a certificate.
+    pub identity: Option<CertificateFiles>,
 }
 
 /// Waits on one upstream.
@@ -220,15 +449,24 @@ pub struct Timeouts {
 }
 
 /// A public model name and the ways to serve it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Model {
     pub policy: Policy,
+    /// What makes requests go the same way under [`Policy::Split`]; `None`: each by chance.
+    pub sticky: Option<Sticky>,
     /// At least one; sorted by tier, in the file's order within a tier.
     pub targets: Vec<Target>,
+    /// Models that answer, in this order, when no target can; aliases are followed. Nothing falls back that is not named
+    /// here. Default none.
+    pub fallbacks: Vec<String>,
+    /// Models that are asked when the request is too long for this one. Default none.
+    pub context_fallbacks: Vec<String>,
+    /// In place of [`Failover::deadline`].
+    pub deadline: Option<Duration>,
 }
 
 /// One way to serve a model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Target {
     /// Name of an upstream of this file.
     pub upstream: String,
@@ -236,17 +474,69 @@ pub struct Target {
     pub model: String,
     /// 1 is tried first; the next tier only when no target of this one can.
     pub tier: u32,
+    /// Share of the requests relative to the tier's other targets, for [`Policy::Weighted`] and [`Policy::Split`]. Default 1.
+    pub weight: u32,
+    /// For [`Policy::Cost`].
+    pub price: Option<Price>,
 }
 
-/// How the targets of one tier are ordered.
+/// What tokens cost, in any one currency, for a million of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Price {
+    pub input: f64,
+    pub output: f64,
+}
+
+/// How the targets of one tier are ordered. Whatever it is, those that cannot answer now come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Policy {
+    /// The better score of two taken by chance. Default.
+    Health,
     /// In turn.
     RoundRobin,
-    /// Fewest exchanges in flight first, ties in turn. Default.
+    /// As often as their weights say.
+    Weighted,
+    /// By chance.
+    Random,
+    /// Fewest exchanges in flight first, ties in turn.
     LeastInflight,
+    /// Shortest time to the first byte first, ties in turn.
+    Latency,
+    /// Lowest price first, ties by score.
+    Cost,
+    /// By weight, as shares of the traffic; the same caller goes the same way where `sticky` is set.
+    Split,
+}
+
+impl Policy {
+    /// The name in YAML.
+    pub fn name(self) -> &'static str {
+        match self {
+            Policy::Health => "health",
+            Policy::RoundRobin => "round_robin",
+            Policy::Weighted => "weighted",
+            Policy::Random => "random",
+            Policy::LeastInflight => "least_inflight",
+            Policy::Latency => "latency",
+            Policy::Cost => "cost",
+            Policy::Split => "split",
+        }
+    }
+}
+
+/// What tells callers apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Sticky {
+    /// The client's credential.
+    Key,
+    /// The body's `user` (or `safety_identifier`).
+    User,
+    /// The header `x-session-id` or `session_id`, or the body's `prompt_cache_key`.
+    Session,
 }
 
 impl Config {
@@ -277,5 +567,10 @@ impl Config {
     /// What works, but may not be what was meant, or is not safe: one sentence each.
     pub fn warnings(&self) -> Vec<String> {
         warning::warnings(self)
+    }
+
+    /// Keys that are past their time at `now`: one sentence each.
+    pub fn expired_keys(&self, now: SystemTime) -> Vec<String> {
+        warning::expired_keys(self, now)
     }
 }

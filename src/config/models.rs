@@ -1,15 +1,14 @@
-//! Checks public model names: their targets, their aliases, and the upstream that takes the rest.
+//! Checks public model names: their targets, their fallbacks, and the upstream that takes the rest.
 //! It must not know which models upstreams turn out to have at run time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::check::Context;
+use super::known::KnownModels;
 use super::path::FieldPath;
-use super::problem::did_you_mean;
-use super::raw::{RawModel, RawTarget};
+use super::raw::{RawModel, RawPrice, RawTarget};
 use super::upstream::Names;
-use super::{Model, Target, Upstream, UpstreamModels};
+use super::{Model, Policy, Price, Target};
 
 /// `models:`, and what can be said of it even where parts of it are wrong.
 pub(super) struct CheckedModels {
@@ -17,12 +16,45 @@ pub(super) struct CheckedModels {
     /// Also those whose entry has problems.
     names: BTreeSet<String>,
     targeted_upstreams: BTreeSet<String>,
+    fallbacks: Vec<Fallbacks>,
+}
+
+/// The models that one model names for the case that it cannot answer; not looked up yet.
+struct Fallbacks {
+    of: String,
+    path: FieldPath,
+    case: Case,
+    names: Vec<Option<String>>,
+}
+
+#[derive(Clone, Copy)]
+enum Case {
+    Unavailable,
+    TooLong,
 }
 
 impl CheckedModels {
+    pub fn names(&self) -> &BTreeSet<String> {
+        &self.names
+    }
+
     /// Whether some model is served by that upstream.
     pub fn targets_upstream(&self, name: &str) -> bool {
         self.targeted_upstreams.contains(name)
+    }
+
+    /// Looks the fallbacks up among all models, and gives each model its own.
+    pub fn set_fallbacks(&mut self, context: &mut Context<'_, '_>, known: &KnownModels) {
+        for fallbacks in std::mem::take(&mut self.fallbacks) {
+            let models = fallbacks.models(context, known);
+            let checked = self.checked.as_mut();
+            if let Some(model) = checked.and_then(|checked| checked.get_mut(&fallbacks.of)) {
+                match fallbacks.case {
+                    Case::Unavailable => model.fallbacks = models,
+                    Case::TooLong => model.context_fallbacks = models,
+                }
+            }
+        }
     }
 }
 
@@ -35,12 +67,15 @@ pub(super) fn models(
     let path = FieldPath::root().key("models");
     let names = raw.keys().cloned().collect();
     let targeted_upstreams = targeted(&raw);
+    let mut fallbacks = Vec::new();
     let models: Vec<_> = raw
         .into_iter()
         .map(|(name, raw)| {
             let path = path.key(&name);
             check_name(context, &path, &name);
-            let model = model(context, &path, &name, raw?, upstreams)?;
+            let mut raw = raw?;
+            fallbacks.extend(Fallbacks::of(&path, &name, &mut raw));
+            let model = model(context, &path, &name, raw, upstreams)?;
             Some((name, model))
         })
         .collect();
@@ -48,6 +83,53 @@ pub(super) fn models(
         checked: models.into_iter().collect(),
         names,
         targeted_upstreams,
+        fallbacks,
+    }
+}
+
+impl Fallbacks {
+    /// Takes them out of the entry of the model `of`.
+    fn of(path: &FieldPath, of: &str, raw: &mut RawModel) -> impl Iterator<Item = Fallbacks> {
+        let lists = [
+            ("fallbacks", Case::Unavailable, raw.fallbacks.take()),
+            (
+                "context_fallbacks",
+                Case::TooLong,
+                raw.context_fallbacks.take(),
+            ),
+        ];
+        let (path, of) = (path.clone(), of.to_owned());
+        lists.into_iter().filter_map(move |(key, case, names)| {
+            Some(Fallbacks {
+                of: of.clone(),
+                path: path.key(key),
+                case,
+                names: names?,
+            })
+        })
+    }
+
+    /// The models that are meant, aliases followed.
+    fn models(&self, context: &mut Context<'_, '_>, known: &KnownModels) -> Vec<String> {
+        let mut models: Vec<String> = Vec::new();
+        let names = self.names.iter().enumerate();
+        for (index, name) in names.filter_map(|(index, name)| Some((index, name.as_ref()?))) {
+            let problem = match known.resolve(name) {
+                Err(problem) => problem,
+                Ok(model) if model == self.of => {
+                    "is the model itself; name another, or remove it".to_owned()
+                }
+                Ok(model) if models.contains(&model) => "is listed already".to_owned(),
+                Ok(model) => {
+                    models.push(model);
+                    continue;
+                }
+            };
+            let path = self.path.index(index);
+            let shown = context.report.shown(&path);
+            context.report.value(&path, format!("{shown} {problem}"));
+        }
+        models
     }
 }
 
@@ -72,12 +154,41 @@ fn model(
     raw: RawModel,
     upstreams: &Names,
 ) -> Option<Model> {
-    let path = path.key("targets");
+    if let (Some(policy), Some(_)) = (raw.policy, raw.sticky)
+        && policy != Policy::Split
+    {
+        let message = format!(
+            "has no effect with `policy: {}`; write `policy: split`, or remove it",
+            policy.name()
+        );
+        context.report.key(&path.key("sticky"), message);
+    }
+    let targets = targets(context, &path.key("targets"), name, raw.targets?, upstreams)?;
+    if raw.policy == Some(Policy::Cost) && targets.iter().all(|target| target.price.is_none()) {
+        let message = "orders by price, and no target has one; give them for example `price: { input: 0.15, output: 0.6 }`, of a million tokens";
+        context.report.value(&path.key("policy"), message);
+    }
+    Some(Model {
+        policy: raw.policy?,
+        sticky: raw.sticky,
+        targets,
+        fallbacks: Vec::new(),
+        context_fallbacks: Vec::new(),
+        deadline: raw.deadline.map(|deadline| deadline.0),
+    })
+}
+
+/// The targets of a model, by tier.
+fn targets(
+    context: &mut Context<'_, '_>,
+    path: &FieldPath,
+    public_name: &str,
+    raw: Vec<Option<RawTarget>>,
+    upstreams: &Names,
+) -> Option<Vec<Target>> {
+    let raw = raw.into_iter().enumerate();
     let checked: Vec<_> = raw
-        .targets?
-        .into_iter()
-        .enumerate()
-        .map(|(index, raw)| target(context, &path.index(index), name, raw?, upstreams))
+        .map(|(index, raw)| target(context, &path.index(index), public_name, raw?, upstreams))
         .collect();
     let mut targets = checked.into_iter().collect::<Option<Vec<Target>>>()?;
     for (index, target) in targets.iter().enumerate() {
@@ -89,10 +200,7 @@ fn model(
         }
     }
     targets.sort_by_key(|target| target.tier);
-    Some(Model {
-        policy: raw.policy?,
-        targets,
-    })
+    Some(targets)
 }
 
 fn target(
@@ -111,10 +219,19 @@ fn target(
             "is empty; remove it to ask for the public name",
         );
     }
+    let price = match raw.price {
+        None => None,
+        Some(RawPrice { input, output }) => Some(Price {
+            input: input?,
+            output: output?,
+        }),
+    };
     Some(Target {
         upstream,
         model,
         tier: raw.tier?,
+        weight: raw.weight?,
+        price,
     })
 }
 
@@ -134,122 +251,5 @@ fn check_upstream(context: &mut Context<'_, '_>, path: &FieldPath, name: &str, u
     let shown = context.report.shown(path);
     if let Some(problem) = upstreams.problem_with(name, &shown) {
         context.report.value(path, problem);
-    }
-}
-
-/// Aliases, with chains (`a` → `b` → model) followed to the model.
-pub(super) fn aliases(
-    context: &mut Context<'_, '_>,
-    raw: Option<BTreeMap<String, Option<String>>>,
-    models: &CheckedModels,
-    upstreams: Option<&[Arc<Upstream>]>,
-    has_default_upstream: bool,
-) -> Option<BTreeMap<String, String>> {
-    let raw: BTreeMap<String, String> = raw
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|(alias, model)| Some((alias, model?)))
-        .collect();
-    let path = FieldPath::root().key("aliases");
-    let known = KnownModels::of(models, upstreams, has_default_upstream);
-    raw.keys()
-        .map(|alias| {
-            let path = path.key(alias);
-            let model = known.resolve(alias, &raw);
-            model
-                .map(|model| (alias.clone(), model))
-                .map_err(|message| match message {
-                    AliasProblem::Name(message) => context.report.key(&path, message),
-                    AliasProblem::Model(message) => {
-                        let shown = context.report.shown(&path);
-                        context.report.value(&path, format!("{shown} {message}"));
-                    }
-                })
-                .ok()
-        })
-        .collect::<Vec<_>>()
-        .into_iter()
-        .collect()
-}
-
-enum AliasProblem {
-    /// With the alias itself.
-    Name(String),
-    /// With what it stands for; goes on after it.
-    Model(String),
-}
-
-/// The models that the file names.
-struct KnownModels {
-    names: BTreeSet<String>,
-    /// Whether there may be others at run time.
-    open: bool,
-}
-
-impl KnownModels {
-    fn of(
-        models: &CheckedModels,
-        upstreams: Option<&[Arc<Upstream>]>,
-        has_default_upstream: bool,
-    ) -> Self {
-        let mut names = models.names.clone();
-        // Upstreams that have problems may list or learn any model.
-        let mut open = has_default_upstream || upstreams.is_none();
-        for upstream in upstreams.unwrap_or_default() {
-            match &upstream.models {
-                UpstreamModels::Auto { .. } => open = true,
-                UpstreamModels::Listed(listed) => names.extend(listed.iter().cloned()),
-                UpstreamModels::Targets => {}
-            }
-        }
-        Self { names, open }
-    }
-
-    fn resolve(
-        &self,
-        alias: &str,
-        aliases: &BTreeMap<String, String>,
-    ) -> Result<String, AliasProblem> {
-        if alias.trim().is_empty() {
-            return Err(AliasProblem::Name("an alias needs a name".into()));
-        }
-        if self.names.contains(alias) {
-            let message = "is the name of a model already, which it would hide; choose another";
-            return Err(AliasProblem::Name(message.into()));
-        }
-        let mut model = alias;
-        // More steps than aliases: one of them came twice.
-        for _ in 0..=aliases.len() {
-            match aliases.get(model) {
-                Some(next) if self.names.contains(next) => return Ok(next.clone()),
-                Some(next) => model = next,
-                None => return self.checked(model, aliases),
-            }
-        }
-        let message = match aliases.get(alias).is_some_and(|model| model == alias) {
-            true => "is the alias itself; write the model that it stands for",
-            false => {
-                "leads back to itself through other aliases; write the model that it stands for"
-            }
-        };
-        Err(AliasProblem::Model(message.into()))
-    }
-
-    fn checked(
-        &self,
-        model: &str,
-        aliases: &BTreeMap<String, String>,
-    ) -> Result<String, AliasProblem> {
-        if self.open || self.names.contains(model) {
-            return Ok(model.to_owned());
-        }
-        let known = self.names.iter().chain(aliases.keys()).map(String::as_str);
-        let way_out = match did_you_mean(model, known) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => "no upstream learns models either; add it under `models`".to_owned(),
-        };
-        Err(AliasProblem::Model(format!(
-            "is not a model of this file; {way_out}"
-        )))
     }
 }

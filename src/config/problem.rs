@@ -1,10 +1,12 @@
 //! Problems of a configuration: collected, each with its place, and shown all at once.
 //! It must not know what a setting means.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::path::{FieldPath, printable};
+use super::path::{FieldPath, Segment, printable};
 use super::places::Places;
 
 /// How many problems one report shows; more are only counted.
@@ -109,6 +111,8 @@ impl fmt::Display for Problems {
 pub(super) struct Report<'p> {
     places: &'p Places,
     problems: Vec<Problem>,
+    /// Paths that were meant, each with the last key as it is written there.
+    mended: HashMap<FieldPath, String>,
 }
 
 impl<'p> Report<'p> {
@@ -116,28 +120,41 @@ impl<'p> Report<'p> {
         Self {
             places,
             problems: places.duplicates().to_vec(),
+            mended: HashMap::new(),
         }
     }
 
     /// A problem with the value at `path`.
     pub(super) fn value(&mut self, path: &FieldPath, message: impl Into<String>) {
-        self.add(self.places.value(path), path, message.into());
+        self.add(
+            self.places.value(&self.as_written(path)),
+            path,
+            message.into(),
+        );
     }
 
     /// A problem with the key that `path` ends with.
     pub(super) fn key(&mut self, path: &FieldPath, message: impl Into<String>) {
-        self.add(self.places.key(path), path, message.into());
+        self.add(
+            self.places.key(&self.as_written(path)),
+            path,
+            message.into(),
+        );
     }
 
     /// A problem with a key that must not be repeated: it is told with the path around it.
     pub(super) fn unnamed_key(&mut self, path: &FieldPath, message: impl Into<String>) {
-        self.add(self.places.key(path), &path.parent(), message.into());
+        self.add(
+            self.places.key(&self.as_written(path)),
+            &path.parent(),
+            message.into(),
+        );
     }
 
     /// The value at `path` in backticks, as it is written in the file: what an environment variable made
     /// of it may be secret. Not to be used for values that hold secrets themselves.
     pub(super) fn shown(&self, path: &FieldPath) -> String {
-        match self.places.written(path) {
+        match self.written(path) {
             Some(written) => format!("`{}`", printable(written)),
             None => "this value".to_owned(),
         }
@@ -145,7 +162,37 @@ impl<'p> Report<'p> {
 
     /// As written, where a check must tell a literal from `${NAME}`.
     pub(super) fn written(&self, path: &FieldPath) -> Option<&'p str> {
-        self.places.written(path)
+        self.places.written(&self.as_written(path))
+    }
+
+    /// Whether there is a problem with something below `path`, so that what seems to be missing there may be just wrong.
+    pub(super) fn tells_below(&self, path: &FieldPath) -> bool {
+        let is_below = |problem: &Problem| problem.path.segments().starts_with(path.segments());
+        self.problems.iter().any(is_below)
+    }
+
+    /// From here on `meant` stands for what the file has under the misspelt key `written`.
+    pub(super) fn mend(&mut self, meant: FieldPath, written: String) {
+        self.mended.insert(meant, written);
+    }
+
+    /// The path as the file has it, misspelt keys and all.
+    pub(super) fn as_written<'f>(&self, path: &'f FieldPath) -> Cow<'f, FieldPath> {
+        if self.mended.is_empty() {
+            return Cow::Borrowed(path);
+        }
+        let (mut meant, mut written) = (FieldPath::root(), FieldPath::root());
+        for segment in path.segments() {
+            (meant, written) = match segment {
+                Segment::Index(index) => (meant.index(*index), written.index(*index)),
+                Segment::Key(key) => {
+                    let meant = meant.key(key);
+                    let written = written.key(self.mended.get(&meant).unwrap_or(key));
+                    (meant, written)
+                }
+            };
+        }
+        Cow::Owned(written)
     }
 
     pub(super) fn into_problems(self) -> Vec<Problem> {

@@ -1,19 +1,23 @@
-//! Scalars of the file that are more than text: durations, sizes, addresses, `off`, kinds. Each is one parser, which
-//! both the schema check and the reader use. It must not know which setting a value belongs to.
+//! Scalars of the file that are more than text: durations, sizes, shares, times, addresses, `off`, kinds. Each is one
+//! parser, which both the schema check and the reader use. It must not know which setting a value belongs to.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Kind, units};
+use super::{Kind, TlsVersion, units, utc};
 
 /// `off`, also where a YAML 1.1 tool made `false` of it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Off;
+
+/// A version of TLS: text, or the number that YAML makes of `1.2` without quotes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RawTlsVersion(pub TlsVersion);
 
 /// A scalar that is checked while it is read: text of a format that the schema names.
 macro_rules! scalar {
@@ -59,6 +63,12 @@ scalar!(RawSize(usize), "size", units::size, units::size_text,
     {"anyOf": [{"type": "string", "format": "weir-size", "pattern": units::SIZE_PATTERN}, {"type": "integer", "minimum": 1}]});
 scalar!(RawAddress(SocketAddr), "address", address, |address: SocketAddr| address.to_string(),
     {"type": "string", "format": "weir-address"});
+scalar!(RawEndpoint(SocketAddr), "endpoint", endpoint, |address: SocketAddr| address.to_string(),
+    {"type": "string", "format": "weir-endpoint"});
+scalar!(RawShare(f64), "share", units::share, units::share_text,
+    {"anyOf": [{"type": "string", "format": "weir-share", "pattern": units::SHARE_PATTERN}, {"type": "number", "format": "weir-share", "minimum": 0, "maximum": 1}]});
+scalar!(RawTime(SystemTime), "time", utc::parse, utc::text,
+    {"type": "string", "format": "weir-time"});
 
 /// Checks a text against a format of the schema.
 ///
@@ -70,6 +80,10 @@ pub(super) fn check_format(format: &str, text: &str) -> Result<(), String> {
         "weir-delay" => units::duration(text).map(drop),
         "weir-size" => units::size(text).map(drop),
         "weir-address" => address(text).map(drop),
+        "weir-endpoint" => endpoint(text).map(drop),
+        "weir-share" => units::share(text).map(drop),
+        "weir-time" => utc::parse(text).map(drop),
+        "weir-path" => path(text),
         // Formats of numbers (`uint32`); their ranges are checked as such.
         _ => Ok(()),
     }
@@ -77,9 +91,7 @@ pub(super) fn check_format(format: &str, text: &str) -> Result<(), String> {
 
 fn positive_duration(text: &str) -> Result<Duration, String> {
     match units::duration(text)? {
-        Duration::ZERO => {
-            Err("is no time at all, and everything would time out; write for example `30s`".into())
-        }
+        Duration::ZERO => Err("is no time at all; write for example `30s`".into()),
         duration => Ok(duration),
     }
 }
@@ -94,6 +106,29 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         let port = port.unwrap_or(8080);
         format!("is not an IP address with a port; write `127.0.0.1:{port}` for this machine alone or `0.0.0.0:{port}` for every network")
     })
+}
+
+/// Where something is connected to, and not listened on.
+fn endpoint(text: &str) -> Result<SocketAddr, String> {
+    let way_out = "write for example `10.0.0.11:8000`; the name of a host belongs in `url`";
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() == 0 => {
+            Err("has port 0, to which nothing can connect".into())
+        }
+        Ok(address) => Ok(address),
+        Err(_) => Err(format!("is not an IP address with a port; {way_out}")),
+    }
+}
+
+/// The path of a request, with or without a query.
+fn path(text: &str) -> Result<(), String> {
+    let is_sound = text.starts_with('/')
+        && !text.contains('#')
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    match is_sound {
+        true => Ok(()),
+        false => Err("is not a path; it begins with a slash, as in `/health`".into()),
+    }
 }
 
 impl Serialize for Off {
@@ -121,6 +156,36 @@ impl JsonSchema for Off {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"enum": ["off", false]})
+    }
+}
+
+impl Serialize for RawTlsVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawTlsVersion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        serde_json::from_value(text.into())
+            .map(Self)
+            .map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for RawTlsVersion {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "TlsVersion".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"enum": ["1.2", "1.3", 1.2, 1.3]})
     }
 }
 

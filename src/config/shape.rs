@@ -39,7 +39,8 @@ struct Checker<'s, 'r, 'p> {
 
 impl<'s> Checker<'s, '_, '_> {
     fn value(&mut self, schema: &'s Value, value: &mut Value, path: &FieldPath, secret: bool) {
-        let secret = secret || schema.get(SECRET_MARK) == Some(&Value::Bool(true));
+        let mark = schema.get(SECRET_MARK).and_then(Value::as_bool);
+        let secret = mark.unwrap_or(secret);
         if !self.fits(schema, value, path, secret) {
             *value = Value::Null;
         }
@@ -58,7 +59,7 @@ impl<'s> Checker<'s, '_, '_> {
             return false;
         }
         let forms = self.forms(schema);
-        if self.expanded.contains(path) {
+        if self.expanded.contains(&*self.report.as_written(path)) {
             retype(&forms, value);
         }
         if forms.iter().any(|form| is_literal_of(form, value)) {
@@ -79,6 +80,9 @@ impl<'s> Checker<'s, '_, '_> {
             Value::Object(entries) => self.mapping(form, entries, path, secret),
             Value::Array(items) => self.list(form, items, path, secret),
             Value::String(text) => self.text(form, &forms, text, path, secret),
+            Value::Number(number) if is_formatted(form) => {
+                self.text(form, &forms, &number.to_string(), path, secret)
+            }
             Value::Number(number) => self.number(form, number.as_f64(), path),
             Value::Bool(_) | Value::Null => true,
         }
@@ -114,28 +118,53 @@ impl<'s> Checker<'s, '_, '_> {
         let others = form
             .get("additionalProperties")
             .filter(|schema| schema.is_object());
-        let mut meant = HashSet::new();
-        entries.retain(|key, value| {
-            let path = path.key(key);
-            match known.and_then(|known| known.get(key)).or(others) {
-                Some(schema) => self.value(schema, value, &path, secret),
-                None => meant.extend(self.unknown_key(known, key, &path, secret)),
+        if let (Some(known), None) = (known, others) {
+            self.mend_keys(known, entries, path, secret);
+        }
+        for (key, value) in entries.iter_mut() {
+            if let Some(schema) = known.and_then(|known| known.get(key)).or(others) {
+                self.value(schema, value, &path.key(key), secret);
             }
-            known.is_some_and(|known| known.contains_key(key)) || others.is_some()
-        });
-        self.required(form, entries, path, &meant);
+        }
+        self.required(form, entries, path);
         self.exactly_one(form, entries, path)
+    }
+
+    /// Reports unknown keys. One that is misspelt takes the place of what was meant, so that what stands below it is
+    /// checked too; the others are left out.
+    fn mend_keys(
+        &mut self,
+        known: &'s Map<String, Value>,
+        entries: &mut Map<String, Value>,
+        path: &FieldPath,
+        secret: bool,
+    ) {
+        let is_unknown = |key: &&String| !known.contains_key(*key);
+        let unknown: Vec<String> = entries.keys().filter(is_unknown).cloned().collect();
+        for key in unknown {
+            let written = path.key(&key);
+            let meant = self.unknown_key(known, &key, &written, secret);
+            let Some((mut value, meant)) = entries.shift_remove(&key).zip(meant) else {
+                continue;
+            };
+            if entries.contains_key(meant) {
+                self.value(&known[meant], &mut value, &written, secret);
+            } else {
+                self.report.mend(path.key(meant), key);
+                entries.insert(meant.to_owned(), value);
+            }
+        }
     }
 
     /// Reports a key that has no meaning here; returns the key that was probably meant.
     fn unknown_key(
         &mut self,
-        known: Option<&'s Map<String, Value>>,
+        known: &'s Map<String, Value>,
         key: &str,
         path: &FieldPath,
         secret: bool,
     ) -> Option<&'s str> {
-        let names = || known.into_iter().flat_map(Map::keys).map(String::as_str);
+        let names = || known.keys().map(String::as_str);
         let meant = did_you_mean(key, names());
         let message = match (meant, self.home_of(key)) {
             (Some(meant), _) => format!("unknown key; did you mean `{meant}`?"),
@@ -165,16 +194,10 @@ impl<'s> Checker<'s, '_, '_> {
             .map(|(section, _)| format!("under `{section}:`, indented"))
     }
 
-    fn required(
-        &mut self,
-        form: &'s Value,
-        entries: &Map<String, Value>,
-        path: &FieldPath,
-        meant: &HashSet<&str>,
-    ) {
+    fn required(&mut self, form: &'s Value, entries: &Map<String, Value>, path: &FieldPath) {
         let names = form.get("required").and_then(Value::as_array);
         for name in names.into_iter().flatten().filter_map(Value::as_str) {
-            if !entries.contains_key(name) && !meant.contains(name) {
+            if !entries.contains_key(name) {
                 let schema = &form["properties"][name];
                 let expected = expectations(&self.forms(schema));
                 self.report
@@ -216,6 +239,13 @@ impl<'s> Checker<'s, '_, '_> {
     ) -> bool {
         if items.is_empty() && form.get("minItems").is_some() {
             self.report.value(path, "is empty; at least one is needed");
+            return false;
+        }
+        if let Some(most) = form.get("maxItems").and_then(Value::as_u64)
+            && items.len() as u64 > most
+        {
+            let message = format!("has {} items; the most is {most}", items.len());
+            self.report.value(path, message);
             return false;
         }
         if let Some(schema) = form.get("items") {

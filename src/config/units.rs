@@ -1,4 +1,5 @@
-//! Durations (`40ms`, `5s`, `2m`, `1h`) and sizes (`64MiB`, `10MB`, plain bytes): text to value and back.
+//! Durations (`40ms`, `5s`, `2m`, `1h`), sizes (`64MiB`, `10MB`, plain bytes) and shares (`20%`, `0.2`): text to value
+//! and back.
 //! It must not know which setting a value belongs to.
 
 use std::time::Duration;
@@ -12,6 +13,9 @@ const SIZE_BYTES_MAX: u64 = 1 << 40;
 pub(super) const DURATION_PATTERN: &str = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$|\$\{";
 /// For editors, which cannot expand `${NAME}`; [`size`] decides.
 pub(super) const SIZE_PATTERN: &str = r"^[0-9]+(B|KB|MB|GB|KiB|MiB|GiB)?$|\$\{";
+
+/// For editors, which cannot expand `${NAME}`; [`share`] decides.
+pub(super) const SHARE_PATTERN: &str = r"^[0-9]+(\.[0-9]+)?%?$|\$\{";
 
 /// Milliseconds of a unit.
 const DURATION_UNITS: [(&str, f64); 4] = [("ms", 1.0), ("s", 1e3), ("m", 60e3), ("h", 3_600e3)];
@@ -30,7 +34,7 @@ const SIZE_UNITS: [(&str, u64); 8] = [
 ///
 /// # Errors
 /// What is wrong, and the way out, for a sentence that begins with the value.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
     let Ok(count) = number.parse::<f64>() else {
         return Err("is not a duration; write for example `500ms`, `5s`, `2m` or `1h`".into());
@@ -83,6 +87,29 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     }
 }
 
+/// `20%`, `0.2`: from none (0) to the whole (1).
+///
+/// # Errors
+/// What is wrong, and the way out, for a sentence that begins with the value.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let (number, unit) = split(text);
+    let whole = match unit {
+        "" => 1.0,
+        "%" => 100.0,
+        _ => return Err("is not a share; write for example `20%` or `0.2`".into()),
+    };
+    let Ok(count) = number.parse::<f64>() else {
+        return Err("is not a share; write for example `20%` or `0.2`".into());
+    };
+    match count / whole {
+        share if share <= 1.0 => Ok(share),
+        _ if unit.is_empty() && count <= 100.0 => {
+            Err(format!("is more than the whole; did you mean `{number}%`?"))
+        }
+        _ => Err("is more than the whole; the most is `100%`".into()),
+    }
+}
+
 /// The number in front, and the rest.
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
@@ -112,6 +139,12 @@ pub(super) fn size_text(bytes: usize) -> String {
         Some((factor, unit)) => format!("{}{unit}", bytes / factor),
         None => format!("{bytes}B"),
     }
+}
+
+/// The text in percent that [`share`] reads as this value.
+pub(super) fn share_text(share: f64) -> String {
+    // Rounded: a product such as 0.07 × 100 is not quite 7.
+    format!("{}%", (share * 1e8).round() / 1e6)
 }
 
 #[cfg(test)]
@@ -188,7 +221,40 @@ mod tests {
     }
 
     #[test]
+    fn shares_are_of_a_whole() {
+        let good = [
+            ("20%", 0.2),
+            ("0.2", 0.2),
+            ("0", 0.0),
+            ("1", 1.0),
+            ("100%", 1.0),
+            (" 12.5 % ", 0.125),
+        ];
+        for (text, expected) in good {
+            assert_eq!(share(text), Ok(expected), "{text}");
+        }
+        let bad = [
+            ("20", "did you mean `20%`?"),
+            ("120%", "the most is `100%`"),
+            ("200", "the most is `100%`"),
+            ("-1", "not a share"),
+            ("1e2", "not a share"),
+            ("half", "not a share"),
+            ("%", "not a share"),
+            ("1.2.3%", "not a share"),
+            ("", "not a share"),
+        ];
+        for (text, expected) in bad {
+            let message = share(text).expect_err(text);
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
     fn what_is_written_is_read_back() {
+        for value in [0.0, 0.07, 0.125, 0.2, 0.5, 1.0] {
+            assert_eq!(share(&share_text(value)), Ok(value));
+        }
         for milliseconds in [0, 1, 999, 1_000, 60_000, 90_500, 3_600_000] {
             let value = Duration::from_millis(milliseconds);
             assert_eq!(duration(&duration_text(value)), Ok(value));

@@ -1,17 +1,19 @@
-//! Checks the upstreams: names, URLs, credentials, TLS, and which models each serves.
+//! Checks the upstreams: names and URLs here, and with the modules of this folder all that belongs to one.
 //! It must not connect to any of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::base_url::UrlError;
 use super::check::Context;
 use super::models::CheckedModels;
 use super::path::FieldPath;
 use super::problem::did_you_mean;
-use super::raw::{RawRefresh, RawStreamUsage, RawUpstream, RawUpstreamModels, RawUpstreamTls};
-use super::{BaseUrl, Kind, Timeouts, Upstream, UpstreamModels, UpstreamTls, credential};
+use super::raw::{RawHealth, RawKeyCooldown, RawStreamUsage, RawUpstream, RawUpstreamTls};
+use super::{
+    BaseUrl, KeyCooldown, Kind, KindFacts, Timeouts, Upstream, UpstreamTls, certificates,
+    credential, discovery, health, served,
+};
 
 /// First path segments that weir serves itself: an upstream of such a name could not be passed through to.
 const RESERVED_NAMES: [&str; 21] = [
@@ -38,9 +40,17 @@ const RESERVED_NAMES: [&str; 21] = [
     "v1beta",
 ];
 
+/// What upstreams have that do not say otherwise themselves.
+pub(super) struct Common {
+    pub timeouts: Option<Timeouts>,
+    pub health: RawHealth,
+}
+
 /// The names that targets may use.
 pub(super) struct Names {
+    /// In the order of the file.
     names: Vec<String>,
+    known: HashSet<String>,
     /// Whether every upstream has a usable name: only then a name that is not here is wrong.
     complete: bool,
 }
@@ -52,18 +62,21 @@ pub(super) fn names(raw: Option<&[Option<RawUpstream>]>) -> Names {
             .map(|raw| raw.as_ref().and_then(|raw| raw.name.clone()))
             .collect()
     });
+    let complete = found
+        .as_ref()
+        .is_some_and(|names| names.iter().all(Option::is_some));
+    let names: Vec<String> = found.into_iter().flatten().flatten().collect();
     Names {
-        complete: found
-            .as_ref()
-            .is_some_and(|names| names.iter().all(Option::is_some)),
-        names: found.into_iter().flatten().flatten().collect(),
+        known: names.iter().cloned().collect(),
+        names,
+        complete,
     }
 }
 
 impl Names {
     /// What is wrong with a reference to an upstream, if anything.
     pub fn problem_with(&self, name: &str, shown: &str) -> Option<String> {
-        if !self.complete || self.names.iter().any(|known| known == name) {
+        if !self.complete || self.known.contains(name) {
             return None;
         }
         let way_out = match did_you_mean(name, self.names.iter().map(String::as_str)) {
@@ -79,7 +92,7 @@ pub(super) fn upstreams(
     context: &mut Context<'_, '_>,
     raw: Option<Vec<Option<RawUpstream>>>,
     models: &CheckedModels,
-    timeouts: Option<Timeouts>,
+    common: &Common,
 ) -> Option<Vec<Arc<Upstream>>> {
     let path = FieldPath::root().key("upstreams");
     let mut taken = HashMap::new();
@@ -91,7 +104,7 @@ pub(super) fn upstreams(
             let raw = raw?;
             let name = raw.name.as_deref()?;
             check_name(context, &path, name, taken.insert(name.to_owned(), index));
-            upstream(context, &path, raw, models, timeouts).map(Arc::new)
+            upstream(context, &path, raw, models, common).map(Arc::new)
         })
         .collect();
     upstreams.into_iter().collect()
@@ -126,17 +139,13 @@ fn upstream(
     path: &FieldPath,
     raw: RawUpstream,
     models: &CheckedModels,
-    timeouts: Option<Timeouts>,
+    common: &Common,
 ) -> Option<Upstream> {
     let name = raw.name?;
-    let base = raw.kind.and_then(|kind| {
-        base_url(
-            context,
-            path,
-            kind,
-            raw.url.as_deref(),
-            raw.api_path.as_deref(),
-        )
+    let facts = raw.kind.map(Kind::facts);
+    let base = facts.and_then(|facts| {
+        let (url, api_path) = (raw.url.as_deref(), raw.api_path.as_deref());
+        base_url(context, path, facts, url, api_path)
     });
     let credentials = credential::credentials(
         context,
@@ -146,34 +155,42 @@ fn upstream(
         raw.headers.unwrap_or_default(),
         raw.forward_credentials.unwrap_or_default(),
     );
+    let own_health = raw.health.unwrap_or_default();
+    let health_path = path.key("health");
+    let health = health::of_upstream(context, &health_path, &common.health, own_health, facts);
+    let discovery = discovery::discovery(context, &path.key("discovery"), raw.discovery);
+    let tags = context.names(&path.key("tags"), raw.tags.unwrap_or_default());
+    let raw_cooldown = raw.key_cooldown.unwrap_or_default();
+    let key_cooldown = key_cooldown(context, &path.key("key_cooldown"), &raw_cooldown);
     let is_tls = base.as_ref().is_none_or(|base| base.tls);
     let tls = tls(context, &path.key("tls"), raw.tls, is_tls);
     let is_target = models.targets_upstream(&name);
-    let models = upstream_models(
-        context,
-        &path.key("models"),
-        raw.models,
-        raw.kind,
-        is_target,
-    );
+    let models = served::models(context, &path.key("models"), raw.models, facts, is_target);
     let credentials = credentials?;
     Some(Upstream {
         name,
         kind: raw.kind?,
+        description: raw.description.unwrap_or_default(),
+        tags: tags?,
+        status: raw.status?,
         base: base?,
+        discovery: discovery?,
+        health: health?,
         keys: credentials.keys,
+        rotation: raw.rotation?,
+        key_cooldown: key_cooldown?,
         headers: credentials.headers,
         forward_credentials: credentials.forwarded,
         models: models?,
         http: raw.http?,
         tls: tls?,
-        timeouts: timeouts?.with(&raw.timeouts.unwrap_or_default()),
+        timeouts: common.timeouts?.with(&raw.timeouts.unwrap_or_default()),
         idle_connection: raw.idle_connection?.0,
         http2_streams: raw.http2_streams?,
         stream_usage_on_request: match raw.stream_usage {
             Some(RawStreamUsage::Ask) => true,
             Some(RawStreamUsage::Leave) => false,
-            None => raw.kind?.facts().stream_usage_on_request,
+            None => facts?.stream_usage_on_request,
         },
     })
 }
@@ -181,11 +198,10 @@ fn upstream(
 fn base_url(
     context: &mut Context<'_, '_>,
     path: &FieldPath,
-    kind: Kind,
+    facts: &KindFacts,
     url: Option<&str>,
     api_path: Option<&str>,
 ) -> Option<BaseUrl> {
-    let facts = kind.facts();
     let url_path = path.key("url");
     let Some(url) = url.or(facts.url) else {
         let message = format!(
@@ -229,6 +245,9 @@ fn tls(
         );
     }
     let raw = raw.unwrap_or_default();
+    let names = ["client_cert_file", "client_key_file"];
+    let (cert_file, key_file) = (raw.client_cert_file, raw.client_key_file);
+    let identity = certificates::pair(context, path, names, cert_file, key_file);
     let ca_file = match raw.ca_file {
         None => Some(None),
         Some(name) => context.readable_file(&path.key("ca_file"), &name).map(Some),
@@ -246,55 +265,21 @@ fn tls(
         ca_file: ca_file?,
         server_name: raw.server_name,
         verify: raw.verify?,
+        identity: identity?,
     })
 }
 
-/// Without a word in the file, models are learnt, unless `models:` names this upstream as a target already,
-/// or its kind has no list to learn from.
-fn upstream_models(
+fn key_cooldown(
     context: &mut Context<'_, '_>,
     path: &FieldPath,
-    raw: Option<RawUpstreamModels>,
-    kind: Option<Kind>,
-    is_target: bool,
-) -> Option<UpstreamModels> {
-    let lists_models = kind?.facts().lists_models;
-    let auto = |refresh: Duration| Some(UpstreamModels::Auto { refresh });
-    let default_refresh = RawRefresh::default().refresh?.0;
-    match raw {
-        None if is_target || !lists_models => Some(UpstreamModels::Targets),
-        None | Some(RawUpstreamModels::Auto(_)) => auto(default_refresh),
-        Some(RawUpstreamModels::AutoWith(raw)) => auto(raw.auto?.refresh?.0),
-        Some(RawUpstreamModels::Listed(names)) => listed(context, path, names),
-    }
-}
-
-fn listed(
-    context: &mut Context<'_, '_>,
-    path: &FieldPath,
-    names: Vec<Option<String>>,
-) -> Option<UpstreamModels> {
-    if names.is_empty() {
-        context
-            .report
-            .value(path, "is empty; name models, or write `auto`");
-        return None;
-    }
-    let mut listed = Vec::new();
-    // An absent name is one that the schema has refused, and that is reported already.
-    let names = names.into_iter().enumerate();
-    for (index, name) in names.filter_map(|(index, name)| Some((index, name?))) {
-        let problem = match (name.is_empty(), listed.contains(&name)) {
-            (true, _) => Some("is empty".to_owned()),
-            (false, true) => Some("is listed already".to_owned()),
-            (false, false) => None,
-        };
-        if let Some(problem) = problem {
-            let path = path.index(index);
-            let shown = context.report.shown(&path);
-            context.report.value(&path, format!("{shown} {problem}"));
-        }
-        listed.push(name);
-    }
-    Some(UpstreamModels::Listed(listed))
+    raw: &RawKeyCooldown,
+) -> Option<KeyCooldown> {
+    let first = ("first", raw.first.map(|first| first.0));
+    let most = ("max", raw.max.map(|most| most.0));
+    context.check_order(path, first, most);
+    Some(KeyCooldown {
+        first: raw.first?.0,
+        max: raw.max?.0,
+        quota: raw.quota?.0,
+    })
 }

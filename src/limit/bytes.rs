@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// A number of bytes that are handed out and given back.
 #[derive(Debug)]
 pub struct ByteBudget {
-    bytes_max: usize,
+    bytes_max: AtomicUsize,
     held: AtomicUsize,
 }
 
@@ -20,7 +20,7 @@ pub struct HeldBytes {
 impl ByteBudget {
     pub fn new(bytes_max: usize) -> Arc<ByteBudget> {
         Arc::new(ByteBudget {
-            bytes_max,
+            bytes_max: AtomicUsize::new(bytes_max),
             held: AtomicUsize::new(0),
         })
     }
@@ -31,6 +31,11 @@ impl ByteBudget {
             budget: self.clone(),
             bytes: 0,
         }
+    }
+
+    /// Sets another bound; what is held already stays.
+    pub fn set_bytes_max(&self, bytes_max: usize) {
+        self.bytes_max.store(bytes_max, Ordering::Relaxed);
     }
 
     /// Bytes held now.
@@ -45,11 +50,11 @@ impl HeldBytes {
     pub fn grow_to(&mut self, bytes: usize) -> bool {
         let missing = bytes.saturating_sub(self.bytes);
         let budget = &self.budget;
+        let bytes_max = budget.bytes_max.load(Ordering::Relaxed);
         let taken = budget
             .held
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
-                held.checked_add(missing)
-                    .filter(|held| *held <= budget.bytes_max)
+                held.checked_add(missing).filter(|held| *held <= bytes_max)
             });
         if taken.is_ok() {
             self.bytes += missing;

@@ -7,7 +7,7 @@ use pingora::http::RequestHeader;
 
 use crate::fault::Fault;
 use crate::gateway::Snapshot;
-use crate::upstream;
+use crate::upstream::Upstream;
 use crate::wire::Operation;
 use crate::wire::endpoint::{self, Endpoint, Found};
 
@@ -29,7 +29,7 @@ pub enum Admitted {
 
 /// A request for an upstream's own endpoint.
 pub struct PassThrough {
-    pub endpoint: Arc<upstream::Endpoint>,
+    pub upstream: Arc<Upstream>,
     /// The rest of the path, with its query; begins with a slash or is empty.
     pub rest: String,
 }
@@ -69,7 +69,7 @@ fn pass_through(head: &RequestHeader, snapshot: &Snapshot) -> Result<Admitted, F
     let path = head.uri.path();
     let below = path.strip_prefix('/').unwrap_or(path);
     let (name, rest) = below.split_once('/').unwrap_or((below, ""));
-    let Some(endpoint) = snapshot.endpoint(name) else {
+    let Some(upstream) = snapshot.upstream(name) else {
         return Err(Fault::UnknownPath(path.to_owned()));
     };
     // Servers resolve dot segments, which would lead weir's credential out of the upstream's root.
@@ -82,7 +82,7 @@ fn pass_through(head: &RequestHeader, snapshot: &Snapshot) -> Result<Admitted, F
     let query = head.uri.query().and_then(query_up);
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     Ok(Admitted::PassThrough(PassThrough {
-        endpoint: endpoint.clone(),
+        upstream: upstream.clone(),
         rest: format!("/{rest}{query}"),
     }))
 }

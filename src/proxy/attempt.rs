@@ -3,19 +3,22 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use pingora::http::{RequestHeader, ResponseHeader};
-use tracing::{debug, warn};
+use parking_lot::Mutex;
+use pingora::http::RequestHeader;
+use tracing::warn;
 
 use crate::config::Timeouts;
 use crate::fault::{Fault, Wait};
 use crate::route::Candidate;
-use crate::upstream::{Broken, Connection, Credential, Endpoint};
+use crate::upstream::health::Trial;
+use crate::upstream::{Broken, Connection, Credential, Endpoint, Lease};
 use crate::wire::endpoint::Prefix;
-use crate::wire::openai::{Rewrite, rewrite};
+use crate::wire::openai::{Reason, Rewrite, rewrite};
 
+use super::blame;
 use super::client::Client;
 use super::exchange::Exchange;
-use super::headers::{self, X_REQUEST_ID};
+use super::headers::{self, AnswerHead, X_REQUEST_ID};
 use super::judge::{Verdict, judge};
 use super::relay;
 use super::settle::Record;
@@ -23,12 +26,39 @@ use super::watch::{Interrupted, watched};
 
 /// Why an attempt brought no answer.
 pub enum Failure {
-    /// Another target may do better.
-    Next(Refusal),
+    /// Another key, endpoint or target may do better.
+    Next { refusal: Refusal, cause: Cause },
     /// The upstream's refusal stands: it says something against the request itself.
     Stands(Refusal),
     /// Nothing more can be tried: the client has gone, or has part of the answer, or the fault is its own.
     Final(Fault),
+}
+
+impl Failure {
+    /// Gives back what the attempt had in use. What is final is settled at once, with what it has used.
+    fn note(&self, record: &mut Record) {
+        match self {
+            Failure::Next { refusal, .. } | Failure::Stands(refusal) => {
+                let sent = !matches!(refusal.fault, Fault::Connect { .. });
+                record.note_failed(sent);
+            }
+            Failure::Final(_) => record.in_flight_at = None,
+        }
+    }
+}
+
+/// What has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The key: another of the same upstream may do.
+    Key,
+    Endpoint,
+    /// The endpoint has too much to do.
+    Busy,
+    /// The endpoint is loading its model.
+    Loading,
+    /// The endpoint works, but does not serve the model (any more).
+    Elsewhere,
 }
 
 /// What is to be said if no other target does better.
@@ -36,12 +66,25 @@ pub struct Refusal {
     pub fault: Fault,
     /// The upstream's own words, which pass as they are.
     pub said: Option<Whole>,
+    /// What its words say of the reason.
+    pub reason: Reason,
+}
+
+impl Refusal {
+    /// A refusal without words.
+    pub fn of(fault: Fault) -> Refusal {
+        Refusal {
+            fault,
+            said: None,
+            reason: Reason::default(),
+        }
+    }
 }
 
 /// A complete answer.
 pub struct Whole {
     /// For the client, but for what weir says itself.
-    pub head: ResponseHeader,
+    pub head: AnswerHead,
     pub body: Bytes,
 }
 
@@ -55,52 +98,49 @@ pub struct Attempt<'a> {
     /// weir asked for usage that the client did not ask for.
     pub hide_usage: bool,
     pub credential: bool,
+    /// This attempt decides whether its endpoint comes back; until it is decided.
+    pub trial: Mutex<Option<Trial>>,
 }
 
-/// Pooled connections that turn out dead are replaced this often before the attempt counts as failed.
-const STALE_MAX: usize = 3;
+/// Connections that turn out dead are replaced this often before the attempt counts as failed; the last replacement is new.
+const STALE_MAX: usize = 2;
 
-/// Tries one target.
+/// Tries one endpoint with one key.
 ///
 /// # Errors
 /// When it did not answer, or broke off.
 pub async fn run(
     exchange: &Exchange,
     candidate: &Candidate,
+    lease: Option<Lease>,
+    trial: Option<Trial>,
     client: &mut Client<'_>,
     record: &mut Record,
 ) -> Result<(), Failure> {
     let endpoint = &candidate.endpoint;
+    let credential = lease
+        .as_ref()
+        .map(|lease| endpoint.account.credential(lease));
     record.note_attempt(&exchange.gateway);
-    let credential = endpoint.credential();
-    let _in_flight = endpoint.enter();
+    record.in_flight_at = Some(endpoint.enter());
     record.upstream = Some(endpoint.clone());
-    record.key = credential.map(|credential| credential.label.clone());
+    record.lease = lease;
     let attempt = Attempt {
         exchange,
         endpoint,
         begun: Instant::now(),
-        total_by: record.begun + endpoint.upstream.timeouts.total,
+        total_by: record.arrived + endpoint.upstream.timeouts.total,
         hide_usage: asks_usage(exchange, endpoint),
         credential: credential.is_some(),
+        trial: Mutex::new(trial),
     };
     let outcome = answer(&attempt, candidate, credential, client, record).await;
-    let label = match &outcome {
-        Ok(()) => "accepted",
-        Err(
-            Failure::Next(Refusal { fault, .. })
-            | Failure::Stands(Refusal { fault, .. })
-            | Failure::Final(fault),
-        ) => {
-            debug!(upstream = %endpoint.upstream.name, %fault, "attempt failed");
-            fault.label()
-        }
-    };
-    let metrics = &exchange.gateway.metrics;
-    metrics
-        .attempts
-        .with_label_values(&[endpoint.upstream.name.as_str(), label])
-        .inc();
+    let outcome = outcome.map_err(|failure| {
+        let failure = blame::lay(&attempt, failure, record);
+        failure.note(record);
+        failure
+    });
+    blame::report(&attempt, &outcome);
     outcome
 }
 
@@ -137,6 +177,7 @@ async fn hear(
 ) -> Result<Option<Whole>, Failure> {
     let answer = connection.head();
     let status = answer.status.as_u16();
+    record.note_head(status, &answer.headers);
     let operation = attempt.exchange.endpoint.operation;
     let (verdict, encoding) = judge(status, &answer.headers, operation, attempt.credential);
     let upstream = attempt.name();
@@ -149,8 +190,15 @@ async fn hear(
         }
         Verdict::Unpassable => Err(attempt.failed(Fault::UpstreamStatus { upstream, status })),
         Verdict::CredentialRefused => {
-            warn!(%upstream, key = ?record.key, status, "credential refused");
-            Err(attempt.failed(Fault::CredentialRefused { upstream, status }))
+            let key = record.lease.as_ref().map(Lease::label);
+            warn!(%upstream, key, status, "credential refused");
+            let refusal = Refusal::of(Fault::CredentialRefused { upstream, status });
+            // A 403 that is no JSON comes from what stands before the upstream, and may speak of what the client sent.
+            let cause = match status {
+                403 => Cause::Elsewhere,
+                _ => Cause::Key,
+            };
+            Err(Failure::Next { refusal, cause })
         }
         Verdict::Unintelligible(what) => {
             Err(attempt.failed(Fault::Unintelligible { upstream, what }))
@@ -177,16 +225,15 @@ fn request_head(
     let upstream = &attempt.endpoint.upstream;
     let path = path(attempt, asked);
     let head = attempt.endpoint.head(&asked.method, &path);
-    let mut head = head.map_err(|problem| {
+    let head = head.map_err(|problem| {
         warn!(upstream = %upstream.name, problem, "a request could not be made");
         Fault::MalformedBody("its path cannot be sent on".to_owned())
     })?;
-    headers::copy_up(asked, &mut head, &upstream.forward_credentials);
-    let length = http::HeaderValue::from(body_bytes);
-    head.insert_header(http::header::CONTENT_LENGTH, length)
-        .expect("a number is a valid header");
-    head.insert_header(X_REQUEST_ID, record.request_id.clone())
-        .expect("a checked header is accepted");
+    let own = [
+        (http::header::CONTENT_LENGTH, body_bytes.into()),
+        (X_REQUEST_ID, record.request_id.clone()),
+    ];
+    let mut head = headers::up(asked, head, &upstream.forward_credentials, own);
     attempt.endpoint.authorize(&mut head, credential);
     Ok(Box::new(head))
 }
@@ -205,7 +252,8 @@ fn path(attempt: &Attempt<'_>, client: &RequestHeader) -> String {
     }
 }
 
-/// Sends the request and waits for the head of its answer; replaces pooled connections that have died.
+/// Sends the request and waits for the head of its answer; replaces pooled connections that have died. Where a request that
+/// somebody may have worked on must not be sent again, that goes for one that was written whole to a connection that died.
 async fn ask(
     attempt: &Attempt<'_>,
     credential: Option<&Credential>,
@@ -215,8 +263,15 @@ async fn ask(
 ) -> Result<Connection, Failure> {
     let connector = &attempt.exchange.gateway.connector;
     let deadline = attempt.head_by();
-    for _ in 0..=STALE_MAX {
-        let connecting = watched(client, deadline, attempt.endpoint.connect(connector)).await;
+    let repeat_sent = attempt.exchange.snapshot.config.failover.repeat_sent;
+    for died in 0..=STALE_MAX {
+        let connecting = async {
+            match died {
+                STALE_MAX => attempt.endpoint.connect_new(connector).await,
+                _ => attempt.endpoint.connect(connector).await,
+            }
+        };
+        let connecting = watched(client, deadline, connecting).await;
         let connected = connecting.map_err(|interrupted| attempt.interrupted(interrupted))?;
         let mut connection = connected.map_err(|broken| attempt.broken(&broken))?;
         count_connection(attempt, &connection);
@@ -226,9 +281,11 @@ async fn ask(
         if let Ok(Ok(())) = asked {
             return Ok(connection);
         }
+        let may_repeat = repeat_sent || !connection.may_have_worked();
         connection.release(connector).await;
         match asked.map_err(|interrupted| attempt.interrupted(interrupted))? {
-            Ok(()) | Err(Broken::Stale) => {}
+            Ok(()) => {}
+            Err(Broken::Stale) if may_repeat => {}
             Err(broken) => return Err(attempt.broken(&broken)),
         }
     }
@@ -256,8 +313,22 @@ impl Attempt<'_> {
         &self.endpoint.upstream.timeouts
     }
 
+    /// The answer begins: a stream with its first event, any other when it is whole. What may still come of it does not
+    /// keep others waiting for the verdict on the endpoint.
+    pub fn note_first_byte(&self) {
+        let now = Instant::now();
+        if let Some(trial) = self.trial.lock().take() {
+            let change = trial.served(now);
+            blame::tell(&self.exchange.gateway, self.endpoint, change);
+        }
+        let stream = self.exchange.envelope.stream;
+        self.endpoint
+            .health
+            .first_byte(stream, now - self.begun, now);
+    }
+
     /// A stream owes its first byte; anything else comes when all of it is done.
-    fn head_by(&self) -> Instant {
+    pub fn head_by(&self) -> Instant {
         if self.exchange.envelope.stream {
             self.first_byte_by()
         } else {
@@ -278,7 +349,10 @@ impl Attempt<'_> {
                 wait: Wait::Total(_),
                 ..
             } => Failure::Final(fault),
-            _ if fault.is_upstreams() => Failure::Next(Refusal { fault, said: None }),
+            _ if fault.is_upstreams() => Failure::Next {
+                refusal: Refusal::of(fault),
+                cause: Cause::Endpoint,
+            },
             _ => Failure::Final(fault),
         }
     }
@@ -299,17 +373,19 @@ impl Attempt<'_> {
         }
     }
 
+    /// Whether this attempt ran out of a time that others had used up: clients that send slowly, endpoints before it.
+    pub fn had_no_time(&self, fault: &Fault) -> bool {
+        match fault {
+            Fault::Timeout {
+                wait: Wait::Total(total),
+                ..
+            } => self.begun.elapsed() < total.mul_f64(0.9),
+            _ => false,
+        }
+    }
+
     /// What a broken connection comes to, before anything was sent to the client.
     pub fn broken(&self, broken: &Broken) -> Failure {
-        let upstream = self.name();
-        warn!(upstream = %upstream, cause = %broken, "connection failed");
-        self.failed(match broken {
-            Broken::Unreachable(_) => Fault::Connect { upstream },
-            Broken::Stale | Broken::Closed(_) => Fault::ClosedEarly { upstream },
-            Broken::Invalid(_) => Fault::Unintelligible {
-                upstream,
-                what: "no HTTP".to_owned(),
-            },
-        })
+        self.failed(blame::broken(&self.endpoint.upstream.name, broken))
     }
 }

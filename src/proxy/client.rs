@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
+use crate::fault::Fault;
 use bytes::Bytes;
 use http::HeaderMap;
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType};
 use pingora_proxy::Session;
-use tokio::time::timeout;
 
-use crate::fault::Fault;
+use super::headers::AnswerHead;
+use super::watch::within;
 
 /// A client that waits for its answer.
 pub struct Client<'a> {
@@ -54,13 +55,13 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// [`Fault::ClientGone`] or [`Fault::ClientNotReading`], as in all that follows.
-    pub async fn begin_stream(&mut self, head: ResponseHeader) -> Result<(), Fault> {
-        self.begin(head, Said::Stream).await
+    pub async fn begin_stream(&mut self, head: AnswerHead) -> Result<(), Fault> {
+        self.begin(head.into(), Said::Stream).await
     }
 
     /// Begins any other answer.
-    pub async fn begin_body(&mut self, head: ResponseHeader) -> Result<(), Fault> {
-        self.begin(head, Said::Body).await
+    pub async fn begin_body(&mut self, head: impl Into<ResponseHeader>) -> Result<(), Fault> {
+        self.begin(head.into(), Said::Body).await
     }
 
     async fn begin(&mut self, head: ResponseHeader, said: Said) -> Result<(), Fault> {
@@ -129,9 +130,9 @@ async fn bounded(
     bound: Duration,
     write: impl Future<Output = pingora::Result<()>>,
 ) -> Result<(), Fault> {
-    match timeout(bound, write).await {
-        Ok(written) => written.map_err(|error| fault(&error)),
-        Err(_) => Err(Fault::ClientNotReading),
+    match within(bound, write).await {
+        Some(written) => written.map_err(|error| fault(&error)),
+        None => Err(Fault::ClientNotReading),
     }
 }
 

@@ -1,95 +1,101 @@
 //! Which headers pass, in both directions. Everything passes but what belongs to one hop, what carries a credential, and
 //! what weir sets itself.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request};
 use pingora::http::{RequestHeader, ResponseHeader};
+
+/// The head of an answer on its way to the client.
+pub type AnswerHead = http::response::Parts;
 
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The upstream's own `x-request-id`, which vendors ask for in support cases.
 pub const X_UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
 pub const X_WEIR_UPSTREAM: HeaderName = HeaderName::from_static("x-weir-upstream");
+/// The model that answered in place of the one that was asked for, where the configuration allows that.
+pub const X_WEIR_FALLBACK: HeaderName = HeaderName::from_static("x-weir-fallback");
 pub const X_WEIR_ATTEMPTS: HeaderName = HeaderName::from_static("x-weir-attempts");
 
 /// RFC 9110 §7.6.1 and its usual company: they mean the connection, not the message.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "http2-settings",
+static HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::PROXY_AUTHENTICATE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
 ];
 
 /// Where clients and vendors put credentials, and what binds a credential to its account.
-const CREDENTIALS: [&str; 13] = [
-    "authorization",
-    "proxy-authorization",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "x-auth-token",
-    "x-amz-security-token",
-    "ocp-apim-subscription-key",
-    "cf-aig-authorization",
-    "cookie",
-    "openai-organization",
-    "openai-project",
-    "anthropic-workspace-id",
+static CREDENTIALS: [HeaderName; 13] = [
+    header::AUTHORIZATION,
+    header::PROXY_AUTHORIZATION,
+    header::COOKIE,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("x-auth-token"),
+    HeaderName::from_static("x-amz-security-token"),
+    HeaderName::from_static("ocp-apim-subscription-key"),
+    HeaderName::from_static("cf-aig-authorization"),
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
+    HeaderName::from_static("anthropic-workspace-id"),
 ];
 
 /// What weir sets anew on requests of its own making: the body is decoded, its length known, the answer wanted plain.
-const REMADE: [&str; 6] = [
-    "host",
-    "content-length",
-    "content-encoding",
-    "accept-encoding",
-    "expect",
-    "x-request-id",
+static REMADE: [HeaderName; 6] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::ACCEPT_ENCODING,
+    header::EXPECT,
+    X_REQUEST_ID,
 ];
 
-/// The names of headers that carry credentials.
-pub fn credentials() -> impl Iterator<Item = HeaderName> {
-    CREDENTIALS.into_iter().map(HeaderName::from_static)
-}
+/// What weir says anew to its client, or what binds a client to one host.
+static SESSION: [HeaderName; 5] = [
+    header::SET_COOKIE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    X_REQUEST_ID,
+    header::ALT_SVC,
+];
+
+/// How a body is framed.
+static FRAMING: [HeaderName; 3] = [
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::TRANSFER_ENCODING,
+];
 
 /// What an upgraded connection says of itself.
-const UPGRADE: [&str; 2] = ["connection", "upgrade"];
+static UPGRADE: [HeaderName; 2] = [header::CONNECTION, header::UPGRADE];
 
-fn is_one_of(name: &HeaderName, names: &[&str]) -> bool {
-    names.contains(&name.as_str())
+/// The names of headers that carry credentials.
+pub fn credentials() -> impl Iterator<Item = &'static HeaderName> {
+    CREDENTIALS.iter()
 }
 
 /// Whether a header of the client's may go to an upstream. `allowed` are credentials that the configuration lets pass.
 pub fn passes_up(name: &HeaderName, connection: &Listed, allowed: &[HeaderName]) -> bool {
-    let credential = is_one_of(name, &CREDENTIALS) && !allowed.contains(name);
-    !credential
-        && !is_one_of(name, &HOP_BY_HOP)
-        && !is_one_of(name, &REMADE)
-        && !connection.names(name)
+    let credential = CREDENTIALS.contains(name) && !allowed.contains(name);
+    !credential && !HOP_BY_HOP.contains(name) && !REMADE.contains(name) && !connection.names(name)
 }
 
 /// Whether a header of an upstream's may go to the client.
 pub fn passes_down(name: &HeaderName, connection: &Listed) -> bool {
-    const SESSION: [&str; 5] = [
-        "set-cookie",
-        "content-length",
-        "content-encoding",
-        "x-request-id",
-        "alt-svc",
-    ];
-    !is_one_of(name, &HOP_BY_HOP)
-        && !is_one_of(name, &CREDENTIALS)
-        && !is_one_of(name, &SESSION)
+    !HOP_BY_HOP.contains(name)
+        && !CREDENTIALS.contains(name)
+        && !SESSION.contains(name)
         && !connection.names(name)
 }
 
 /// Whether a header says how Pingora's relay is to frame a body, or how a connection is upgraded.
 pub fn is_framing(name: &HeaderName, upgraded: bool) -> bool {
-    const FRAMING: [&str; 3] = ["content-length", "content-encoding", "transfer-encoding"];
-    is_one_of(name, &FRAMING) || (upgraded && is_one_of(name, &UPGRADE))
+    FRAMING.contains(name) || (upgraded && UPGRADE.contains(name))
 }
 
 /// The headers that a message's `Connection` header names: they are hop-by-hop too.
@@ -123,14 +129,24 @@ impl Listed {
     }
 }
 
-/// Copies what may pass from the client's head to the upstream's.
-pub fn copy_up(from: &RequestHeader, to: &mut RequestHeader, allowed: &[HeaderName]) {
+/// The upstream's head with what may pass of the client's, and with weir's own headers.
+///
+/// Pingora reads every name that is added to a head of its own again; a bare map does not.
+pub fn up(
+    from: &RequestHeader,
+    to: RequestHeader,
+    allowed: &[HeaderName],
+    own: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+) -> RequestHeader {
+    let mut to = request::Parts::from(to);
     let connection = Listed::of(&from.headers);
     for (name, value) in &from.headers {
         if passes_up(name, &connection, allowed) {
-            append(to, name, value);
+            to.headers.append(name.clone(), value.clone());
         }
     }
+    to.headers.extend(own);
+    RequestHeader::from(to)
 }
 
 /// Copies what asks for an upgrade, which passes no other way. Browsers, which cannot set headers, put their key among the
@@ -179,37 +195,45 @@ fn append(to: &mut RequestHeader, name: &HeaderName, value: &HeaderValue) {
 }
 
 /// The head for the client of an answer whose body passes: `length` where it is known before the body is sent.
-pub fn down(from: &ResponseHeader, length: Option<usize>, version: Version) -> ResponseHeader {
-    let mut to = ResponseHeader::build_no_case(from.status, Some(from.headers.len() + 6))
-        .expect("the status was parsed before");
-    let connection = Listed::of(&from.headers);
-    for (name, value) in &from.headers {
-        if passes_down(name, &connection) {
-            to.append_header(name.clone(), value.clone())
-                .expect("a parsed header is accepted");
+pub fn down(mut head: AnswerHead, length: Option<usize>, version: Version) -> AnswerHead {
+    let id = head.headers.get(&X_REQUEST_ID).cloned();
+    let connection = Listed::of(&head.headers);
+    keep(&mut head, |name| passes_down(name, &connection));
+    if let Some(id) = id {
+        head.headers.insert(X_UPSTREAM_REQUEST_ID, id);
+    }
+    if head.status != http::StatusCode::NO_CONTENT {
+        head.headers.extend(framing(length, version));
+    }
+    head
+}
+
+/// Takes out what does not pass; what does keeps its order. The version becomes weir's own.
+fn keep(head: &mut AnswerHead, passes: impl Fn(&HeaderName) -> bool) {
+    // Room for what weir says itself.
+    const OWN: usize = 6;
+    let mut kept = HeaderMap::with_capacity(head.headers.len() + OWN);
+    let mut last = None;
+    for (name, value) in std::mem::take(&mut head.headers) {
+        // Only the first of several values comes with its name.
+        if let Some(name) = name {
+            last = passes(&name).then_some(name);
+        }
+        if let Some(name) = &last {
+            kept.append(name.clone(), value);
         }
     }
-    if let Some(id) = from.headers.get(&X_REQUEST_ID) {
-        set_down(&mut to, X_UPSTREAM_REQUEST_ID, id.clone());
-    }
-    if from.status != http::StatusCode::NO_CONTENT {
-        frame(&mut to, length, version);
-    }
-    to
+    head.headers = kept;
+    head.version = Version::HTTP_11;
 }
 
 /// The head for the client of an upgrade that the upstream has agreed to.
-pub fn upgraded(from: &ResponseHeader) -> ResponseHeader {
-    let mut to = ResponseHeader::build_no_case(from.status, Some(from.headers.len() + 2))
-        .expect("the status was parsed before");
-    let connection = Listed::of(&from.headers);
-    for (name, value) in &from.headers {
-        if passes_down(name, &connection) || is_one_of(name, &UPGRADE) {
-            to.append_header(name.clone(), value.clone())
-                .expect("a parsed header is accepted");
-        }
-    }
-    to
+pub fn upgraded(mut head: AnswerHead) -> AnswerHead {
+    let connection = Listed::of(&head.headers);
+    keep(&mut head, |name| {
+        passes_down(name, &connection) || UPGRADE.contains(name)
+    });
+    head
 }
 
 /// Trailers that may go to the client.
@@ -238,19 +262,16 @@ pub fn query_up(query: &str) -> Option<String> {
     (!kept.is_empty()).then_some(kept)
 }
 
-/// Says how long the body is, or that it comes in chunks.
-pub fn frame(head: &mut ResponseHeader, length: Option<usize>, version: Version) {
+/// What says how long a body is, or that it comes in chunks.
+pub fn framing(length: Option<usize>, version: Version) -> Option<(HeaderName, HeaderValue)> {
     match length {
-        Some(length) => set_down(head, header::CONTENT_LENGTH, HeaderValue::from(length)),
-        None if version == Version::HTTP_11 => {
-            set_down(
-                head,
-                header::TRANSFER_ENCODING,
-                HeaderValue::from_static("chunked"),
-            );
-        }
+        Some(length) => Some((header::CONTENT_LENGTH, HeaderValue::from(length))),
+        None if version == Version::HTTP_11 => Some((
+            header::TRANSFER_ENCODING,
+            HeaderValue::from_static("chunked"),
+        )),
         // HTTP/2 frames its bodies itself; HTTP/1.0 ends them by closing.
-        None => {}
+        None => None,
     }
 }
 
@@ -284,15 +305,18 @@ mod tests {
         ] {
             client.append_header(name, value).unwrap();
         }
-        let mut up = RequestHeader::build_no_case("POST", b"/", None).unwrap();
-        copy_up(&client, &mut up, &[]);
-        let names: Vec<&str> = up.headers.keys().map(HeaderName::as_str).collect();
+        let bare = || RequestHeader::build_no_case("POST", b"/x?y", None).unwrap();
+        let own = (X_REQUEST_ID, HeaderValue::from_static("id"));
+        let head = up(&client, bare(), &[], [own]);
+        assert_eq!(head.raw_path(), b"/x?y");
+        assert_eq!(head.headers["x-request-id"], "id");
+        let head = up(&client, bare(), &[], []);
+        let names: Vec<&str> = head.headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["content-type", "x-stainless-lang"]);
-        assert_eq!(up.headers.get_all("x-stainless-lang").iter().count(), 2);
-        let mut up = RequestHeader::build_no_case("POST", b"/", None).unwrap();
-        copy_up(&client, &mut up, &[header::AUTHORIZATION]);
-        assert_eq!(up.headers["authorization"], "Bearer secret");
-        assert!(!up.headers.contains_key("x-api-key"));
+        assert_eq!(head.headers.get_all("x-stainless-lang").iter().count(), 2);
+        let head = up(&client, bare(), &[header::AUTHORIZATION], []);
+        assert_eq!(head.headers["authorization"], "Bearer secret");
+        assert!(!head.headers.contains_key("x-api-key"));
     }
 
     #[test]
@@ -333,35 +357,42 @@ mod tests {
 
     #[test]
     fn an_upstreams_session_stays_with_weir() {
-        let mut upstream = ResponseHeader::build_no_case(200, None).unwrap();
-        for (name, value) in [
-            ("Set-Cookie", "__cf_bm=x"),
-            ("Content-Encoding", "gzip"),
-            ("Transfer-Encoding", "chunked"),
-            ("X-Request-Id", "req_1"),
-            ("Content-Type", "text/event-stream"),
-            ("x-ratelimit-remaining-tokens", "7"),
-        ] {
-            upstream.append_header(name, value).unwrap();
-        }
-        let head = down(&upstream, None, Version::HTTP_2);
-        let mut names: Vec<&str> = head.headers.keys().map(HeaderName::as_str).collect();
-        names.sort_unstable();
+        let upstream = || {
+            let head = http::Response::builder()
+                .version(Version::HTTP_10)
+                .header("Set-Cookie", "__cf_bm=x")
+                .header("X-Many", "1")
+                .header("Content-Encoding", "gzip")
+                .header("Transfer-Encoding", "chunked")
+                .header("X-Request-Id", "req_1")
+                .header("Connection", "X-Hop")
+                .header("X-Hop", "1")
+                .header("X-Hop", "2")
+                .header("Content-Type", "text/event-stream")
+                .header("X-Many", "2")
+                .header("x-ratelimit-remaining-tokens", "7");
+            head.body(()).unwrap().into_parts().0
+        };
+        let head = down(upstream(), None, Version::HTTP_2);
+        let names: Vec<&str> = head.headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(
             names,
             [
+                "x-many",
                 "content-type",
                 "x-ratelimit-remaining-tokens",
                 "x-upstream-request-id"
             ]
         );
+        let many: Vec<_> = head.headers.get_all("x-many").iter().collect();
+        assert_eq!(many, ["1", "2"]);
         assert_eq!(
-            down(&upstream, Some(5), Version::HTTP_11).headers["content-length"],
-            "5"
+            (head.status, head.version),
+            (http::StatusCode::OK, Version::HTTP_11)
         );
-        assert_eq!(
-            down(&upstream, None, Version::HTTP_11).headers["transfer-encoding"],
-            "chunked"
-        );
+        let length = down(upstream(), Some(5), Version::HTTP_11);
+        assert_eq!(length.headers["content-length"], "5");
+        let chunked = down(upstream(), None, Version::HTTP_11);
+        assert_eq!(chunked.headers["transfer-encoding"], "chunked");
     }
 }

@@ -58,7 +58,7 @@ fn verdict(status: u16, headers: &HeaderMap, operation: Operation, credential: b
         200..=299 => Verdict::Opaque,
         // A redirect may lead anywhere; weir goes only where the configuration says.
         100..=399 => Verdict::Unintelligible(format!("status {status}; check the upstream's url")),
-        401 | 403 if credential => Verdict::CredentialRefused,
+        401..=403 if credential && !is_json(&kind) => Verdict::CredentialRefused,
         400..=599 if is_json(&kind) => Verdict::Refusal {
             retriable: is_retriable(status),
         },
@@ -135,7 +135,14 @@ mod tests {
             ),
             (502, "text/html", Chat, Verdict::Unpassable),
             (503, "", Chat, Verdict::Unpassable),
-            (401, "application/json", Chat, Verdict::CredentialRefused),
+            (401, "text/plain", Chat, Verdict::CredentialRefused),
+            (402, "text/html", Chat, Verdict::CredentialRefused),
+            (
+                403,
+                "application/json",
+                Chat,
+                Verdict::Refusal { retriable: false },
+            ),
         ];
         for (status, kind, operation, expected) in cases {
             let mut headers = HeaderMap::new();

@@ -18,8 +18,7 @@ pub async fn models(snapshot: &Snapshot, client: &mut Client<'_>, record: &mut R
 /// `GET /v1/models/{id}`.
 pub async fn model(snapshot: &Snapshot, id: &str, client: &mut Client<'_>, record: &mut Record) {
     record.operation = Some(Operation::Model);
-    let found = snapshot.catalog.models().find(|(model, _)| *model == id);
-    match found {
+    match snapshot.catalog.model(id) {
         Some((id, owner)) => {
             let object = openai::model_object(id, owner);
             answer_json(client, record, 200, object.to_string().into_bytes()).await;

@@ -1,9 +1,13 @@
 //! The stages of a request, as Pingora's hooks. Exchanges run whole inside `request_filter`, on weir's own relay; what is
 //! no exchange (WebSockets, `/<upstream>/…`) goes on to Pingora's relay.
 
+mod access_line;
 mod admit;
+mod asked;
 mod attempt;
+mod blame;
 mod client;
+mod course;
 mod exchange;
 mod headers;
 mod judge;
@@ -15,12 +19,15 @@ mod refuse;
 mod relay;
 mod request_id;
 mod settle;
+mod sticky;
 mod watch;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::FutureExt;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::upstreams::peer::HttpPeer;
@@ -32,7 +39,10 @@ use crate::fault::Fault;
 use crate::gateway::{Gateway, Phase, Snapshot};
 use crate::wire::endpoint::Endpoint;
 
+pub(crate) use admit::percent_decoded;
+
 use admit::Admitted;
+use asked::Asked;
 use client::Client;
 use pass_through::Tunnel;
 use settle::Record;
@@ -104,6 +114,7 @@ impl ProxyHttp for Proxy {
         let Context { record, tunnel } = context;
         record.enter(session, &self.gateway);
         let snapshot = self.gateway.snapshot();
+        record.says_what_happened = snapshot.config.server.response_headers;
         let admitted = admit::admit(session.req_header(), &snapshot);
         let mut client = Client::new(session, snapshot.config.limits.client_write);
         match admitted {
@@ -113,10 +124,13 @@ impl ProxyHttp for Proxy {
             Ok(Admitted::Models) => local::models(&snapshot, &mut client, record).await,
             Ok(Admitted::Model(id)) => local::model(&snapshot, &id, &mut client, record).await,
             Ok(Admitted::Realtime) => self.realtime(&snapshot, &mut client, record).await,
-            Ok(Admitted::PassThrough(asked)) => {
-                let open = pass_through::named(asked, record);
-                return Ok(pass_through::enter(tunnel, open, client.session));
-            }
+            Ok(Admitted::PassThrough(asked)) => match pass_through::named(asked, record).await {
+                Ok(open) => {
+                    let gateway = self.gateway.clone();
+                    return Ok(pass_through::enter(tunnel, open, client.session, gateway));
+                }
+                Err(fault) => refuse::refuse(&mut client, record, fault).await,
+            },
             Err(fault) => refuse::refuse(&mut client, record, fault).await,
         }
         client.outcome()
@@ -127,7 +141,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         context: &mut Context,
     ) -> Result<Box<HttpPeer>> {
-        pass_through::peer(session, context).await
+        pass_through::peer(session, context)
     }
 
     async fn upstream_request_filter(
@@ -149,6 +163,17 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        piece: &mut Option<Bytes>,
+        _end: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        pass_through::response_piece(piece.as_ref(), context);
+        Ok(None)
+    }
+
     async fn fail_to_proxy(
         &self,
         session: &mut Session,
@@ -167,7 +192,17 @@ impl ProxyHttp for Proxy {
         if let Some(error) = error {
             tracing::debug!(%error, "pass-through failed");
         }
-        settle::settle(&mut context.record, session, &self.gateway);
+        pass_through::conclude(&self.gateway, context);
+        settle::settle(&mut context.record, Asked::of(session), &self.gateway);
+    }
+}
+
+/// Pingora's relay cannot be told to end: what it still carries when the process does is dropped, and no hook hears of it.
+impl Drop for Context {
+    fn drop(&mut self) {
+        if let Some(tunnel) = &self.tunnel {
+            tunnel.settle_cut(&mut self.record);
+        }
     }
 }
 

@@ -2,101 +2,183 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderName, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource, ErrorType, OrErr, Result};
+use pingora::{Error, ErrorSource, ErrorType, OrErr};
 use pingora_proxy::{FailToProxy, Session};
 
 use crate::fault::{Fault, Wait};
-use crate::gateway::Snapshot;
-use crate::upstream::{Endpoint, InFlight};
+use crate::gateway::{Gateway, Phase, Snapshot};
+use crate::route::Plan;
+use crate::upstream::{Chosen, Endpoint, Lease};
+use crate::wire::openai;
 
 use super::Context;
 use super::admit::PassThrough;
+use super::asked::{Asked, KeptAsked};
+use super::blame;
 use super::client::Client;
 use super::headers::{self, X_REQUEST_ID, X_UPSTREAM_REQUEST_ID, X_WEIR_UPSTREAM};
 use super::refuse::refuse;
-use super::settle::Record;
+use super::settle::{Record, settle};
 
 /// The way to an upstream for one request on Pingora's relay.
 pub struct Tunnel {
-    endpoint: Arc<Endpoint>,
-    path_and_query: String,
-    _in_flight: InFlight,
+    way: Way,
+    gateway: Arc<Gateway>,
+    asked: KeptAsked,
 }
 
+/// Where a tunnel leads.
+pub struct Way {
+    endpoint: Arc<Endpoint>,
+    path_and_query: String,
+    /// A refusal that may say something of the key: its status, and what it has said so far.
+    refusal: Option<(u16, Vec<u8>)>,
+}
+
+/// Of the words of a refusal so many are read, in bytes.
+const WORDS_BYTES_MAX: usize = 64 * 1024;
+
+/// Codes (or types) that say of the key itself that it is wrong: OpenAI's and its likes', Anthropic's, Moonshot's. The client
+/// chooses the path here, and there are paths that no key may use: any other 401 or 403 says nothing of the key.
+const KEY_CODES: [&str; 3] = [
+    "invalid_api_key",
+    "authentication_error",
+    "invalid_authentication_error",
+];
+
 /// Hands a tunnel to the hooks that follow; false, as Pingora asks whether the request has been answered.
-pub fn enter(slot: &mut Option<Tunnel>, tunnel: Tunnel, session: &mut Session) -> bool {
+pub fn enter(
+    slot: &mut Option<Tunnel>,
+    way: Way,
+    session: &mut Session,
+    gateway: Arc<Gateway>,
+) -> bool {
     // A WebSocket's client may be silent for as long as it likes; Pingora would close it after a minute.
     session.set_read_timeout(None);
-    *slot = Some(tunnel);
+    let asked = Asked::of(session).kept();
+    *slot = Some(Tunnel {
+        way,
+        gateway,
+        asked,
+    });
     false
 }
 
-/// A tunnel to the upstream that the path names.
-pub fn named(asked: PassThrough, record: &mut Record) -> Tunnel {
-    let path_and_query = format!("{}{}", asked.endpoint.upstream.base.root_path, asked.rest);
-    open(asked.endpoint, path_and_query, record)
+impl Tunnel {
+    /// Writes down what was cut with the process, if it is not written down yet.
+    pub fn settle_cut(&self, record: &mut Record) {
+        if record.is_settled() {
+            return;
+        }
+        record.fault.get_or_insert(match self.gateway.phase() {
+            Phase::Ending => Fault::ShuttingDown,
+            Phase::Serving | Phase::Draining => Fault::Internal,
+        });
+        settle(record, self.asked.borrowed(), &self.gateway);
+    }
 }
 
-fn open(endpoint: Arc<Endpoint>, path_and_query: String, record: &mut Record) -> Tunnel {
+/// The way to the upstream that the path names: to its best endpoint, with a key of its own.
+///
+/// # Errors
+/// When it takes no requests, has no address, or no key is free.
+pub async fn named(asked: PassThrough, record: &mut Record) -> Result<Way, Fault> {
+    let path_and_query = format!("{}{}", asked.upstream.config.base.root_path, asked.rest);
+    let name = asked.upstream.config.name.clone();
+    let plan = Plan::direct(asked.upstream);
+    let mut candidates = plan.known_candidates(None, false);
+    if candidates.is_empty() {
+        candidates = plan.found_candidates(None, false).await;
+    }
+    // One on trial comes first; it is for exchanges, which can go on elsewhere.
+    let usable = candidates
+        .iter()
+        .position(|candidate| candidate.standing.is_usable());
+    let best = candidates.into_iter().nth(usable.unwrap_or(0));
+    let endpoint = best.ok_or(Fault::NoUpstream { model: name })?.endpoint;
+    record.lease = lease(&endpoint)?;
+    record.in_flight_at = Some(endpoint.enter());
     record.upstream = Some(endpoint.clone());
     record.attempts = 1;
-    Tunnel {
-        _in_flight: endpoint.enter(),
+    Ok(Way {
         endpoint,
         path_and_query,
+        refusal: None,
+    })
+}
+
+/// Which model is asked for is not known here, so that keys for certain models only are not used.
+fn lease(endpoint: &Endpoint) -> Result<Option<Lease>, Fault> {
+    let model = || format!("/{}/…", endpoint.upstream.name);
+    match endpoint.account.choose("") {
+        Chosen::NotNeeded => Ok(None),
+        Chosen::Key(lease) => Ok(Some(lease)),
+        Chosen::Wait(soonest) => Err(Fault::KeysResting {
+            model: model(),
+            soonest,
+        }),
+        Chosen::NotAllowed => Err(Fault::NoKeyFor { model: model() }),
+        Chosen::AllOut => Err(Fault::NoKey { model: model() }),
     }
 }
 
 /// The peer to connect to.
-pub async fn peer(session: &Session, context: &Context) -> Result<Box<HttpPeer>> {
-    let tunnel = tunnel(context)?;
-    let peer = tunnel.endpoint.peer().await;
-    let mut peer =
-        peer.map_err(|broken| Error::explain(ErrorType::ConnectNoRoute, broken.to_string()))?;
+pub fn peer(session: &Session, context: &Context) -> pingora::Result<Box<HttpPeer>> {
+    let way = way(context)?;
+    let mut peer = way.endpoint.peer();
     if session.is_upgrade_req() {
         // An upgrade exists in HTTP/1.1 only, and may be silent for as long as its two ends like.
         peer.options.alpn = ALPN::H1;
         peer.options.read_timeout = None;
     } else {
         // Nothing is known of what is asked, so that the longest wait applies to every read.
-        peer.options.read_timeout = Some(tunnel.endpoint.upstream.timeouts.total);
+        peer.options.read_timeout = Some(way.endpoint.upstream.timeouts.total);
     }
     Ok(Box::new(peer))
 }
 
 /// Makes the client's head the upstream's.
-pub fn request(head: &mut RequestHeader, context: &mut Context) -> Result<()> {
+pub fn request(head: &mut RequestHeader, context: &mut Context) -> pingora::Result<()> {
     let id = context.record.request_id.clone();
-    let tunnel = tunnel(context)?;
-    let upstream = &tunnel.endpoint.upstream;
+    let way = way(context)?;
+    let upstream = &way.endpoint.upstream;
     for name in headers::credentials() {
-        if !upstream.forward_credentials.contains(&name) {
-            head.remove_header(&name);
+        if !upstream.forward_credentials.contains(name) {
+            head.remove_header(name);
         }
     }
     headers::strip_protocol_keys(head);
-    let uri = tunnel
+    let uri = way
         .path_and_query
         .parse()
         .or_err(ErrorType::InvalidHTTPHeader, "the path cannot be sent on")?;
     head.set_uri(uri);
     head.insert_header(header::HOST, &upstream.base.authority)?;
     head.insert_header(X_REQUEST_ID, id)?;
-    let credential = tunnel.endpoint.credential();
-    tunnel.endpoint.authorize(head, credential);
-    context.record.key = credential.map(|credential| credential.label.clone());
+    let account = &way.endpoint.account;
+    let lease = context.record.lease.as_ref();
+    let credential = lease.map(|lease| account.credential(lease));
+    way.endpoint.authorize(head, credential);
     Ok(())
 }
 
 /// Makes the upstream's head the client's.
 pub fn response(head: &mut ResponseHeader, context: &mut Context, snapshot: &Snapshot) {
-    let record = &mut context.record;
+    let Context { record, tunnel } = context;
     record.status = head.status.as_u16();
     record.note_first_byte();
+    record.note_head(record.status, &head.headers);
+    match (record.status, tunnel) {
+        (status @ (401..=403 | 429), Some(tunnel)) => {
+            tunnel.way.refusal = Some((status, Vec::new()));
+        }
+        _ => record.note_accepted(),
+    }
     let theirs = head.headers.get(X_REQUEST_ID).cloned();
     let upgraded = head.status == StatusCode::SWITCHING_PROTOCOLS;
     let connection = headers::Listed::of(&head.headers);
@@ -113,7 +195,35 @@ pub fn response(head: &mut ResponseHeader, context: &mut Context, snapshot: &Sna
     headers::set_down(head, X_REQUEST_ID, record.request_id.clone());
     let upstream = record.upstream.as_ref();
     if let Some(endpoint) = upstream.filter(|_| snapshot.config.server.response_headers) {
-        headers::set_down(head, X_WEIR_UPSTREAM, endpoint.label.clone());
+        headers::set_down(head, X_WEIR_UPSTREAM, endpoint.account.label.clone());
+    }
+}
+
+/// Reads along with what a refusal says.
+pub fn response_piece(piece: Option<&Bytes>, context: &mut Context) {
+    let refusal = context
+        .tunnel
+        .as_mut()
+        .and_then(|tunnel| tunnel.way.refusal.as_mut());
+    if let (Some((_, words)), Some(piece)) = (refusal, piece) {
+        let room = WORDS_BYTES_MAX.saturating_sub(words.len());
+        words.extend_from_slice(&piece[..piece.len().min(room)]);
+    }
+}
+
+/// Tells the key what came back, at the end: the answer has passed as it is.
+pub fn conclude(gateway: &Gateway, context: &mut Context) {
+    let Context { record, tunnel } = context;
+    let refusal = tunnel.as_mut().and_then(|tunnel| tunnel.way.refusal.take());
+    let Some((status, words)) = refusal else {
+        return;
+    };
+    let code = openai::reason_of(&words).code;
+    let of_key = code
+        .as_deref()
+        .is_some_and(|code| KEY_CODES.contains(&code));
+    if of_key || !matches!(status, 401 | 403) {
+        blame::blame_key(gateway, status, code.as_deref(), record);
     }
 }
 
@@ -127,7 +237,10 @@ pub async fn failed(
     let Context { record, tunnel } = context;
     // An exchange that ends unfinished has its fault already.
     if let Some(tunnel) = tunnel {
-        let fault = fault(error, &tunnel.endpoint);
+        let fault = fault(error, &tunnel.way.endpoint);
+        if matches!(fault, Fault::Connect { .. }) {
+            record.note_failed(false);
+        }
         // 101 is the last head there is, although it counts as informational.
         let begun = session.response_written().is_some_and(|head| {
             !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS
@@ -178,9 +291,9 @@ fn fault(error: &Error, endpoint: &Endpoint) -> Fault {
     }
 }
 
-fn tunnel(context: &Context) -> Result<&Tunnel> {
-    context
-        .tunnel
-        .as_ref()
+fn way(context: &Context) -> pingora::Result<&Way> {
+    let tunnel = context.tunnel.as_ref();
+    tunnel
+        .map(|tunnel| &tunnel.way)
         .ok_or_else(|| Error::explain(ErrorType::InternalError, "no upstream was chosen"))
 }

@@ -10,11 +10,17 @@ use pingora::http::RequestHeader;
 use crate::fault::{Fault, Wait};
 use crate::gateway::{Gateway, Snapshot};
 use crate::route::{Candidate, Plan};
-use crate::upstream::{Broken, Connection};
+use crate::upstream::health::Trial;
+use crate::upstream::{Broken, Chosen, Connection, Standing};
 use crate::wire::Operation;
+use crate::wire::openai;
 
 use super::admit::percent_decoded;
+use super::attempt::{Cause, Refusal};
+use super::blame;
 use super::client::Client;
+use super::course::{Course, Leave, Next};
+use super::exchange::{count_failover, count_refused, pause};
 use super::headers::{self, X_REQUEST_ID, X_WEIR_UPSTREAM};
 use super::settle::{ModelName, Record};
 use super::watch::{Interrupted, watched};
@@ -37,22 +43,166 @@ pub async fn run(
         .query()
         .unwrap_or("")
         .to_owned();
-    let plan = plan(snapshot, &query, record)?;
-    let mut last = None;
-    for candidate in &plan.candidates {
-        record.note_attempt(gateway);
-        record.upstream = Some(candidate.endpoint.clone());
-        let _in_flight = candidate.endpoint.enter();
-        match open(gateway, candidate, &query, client, record).await {
-            Ok(connection) => return carry(snapshot, candidate, connection, client, record).await,
-            Err(fault) if fault.is_upstreams() => last = Some(fault),
-            Err(fault) => return Err(fault),
+    let (plan, model) = plan(snapshot, &query, record)?;
+    let failover = &snapshot.config.failover;
+    let mut course = Course::new(
+        failover,
+        &gateway.retries,
+        plan.route.deadline,
+        record.begun,
+    );
+    let asked = Asked {
+        gateway,
+        snapshot,
+        query,
+        model,
+    };
+    loop {
+        let mut candidates = plan.known_candidates(None, true);
+        if candidates.is_empty() {
+            candidates = plan.found_candidates(None, true).await;
+        }
+        course.begin_round();
+        match go_through(&asked, &candidates, &mut course, client, record).await? {
+            Round::Opened(candidate, connection) => {
+                return carry(snapshot, candidate, connection, client, record).await;
+            }
+            Round::Through => match course.next(Instant::now(), fastrand::f64()) {
+                Next::Again(after) => pause(client, Instant::now() + after).await?,
+                Next::Wait(_, until) => pause(client, until).await?,
+                Next::GiveUp => break,
+            },
+            Round::Stopped => break,
         }
     }
-    Err(last.expect("a plan has at least one candidate"))
+    Err(course.give_up(&asked.model, Instant::now()).fault)
 }
 
-fn plan(snapshot: &Snapshot, query: &str, record: &mut Record) -> Result<Plan, Fault> {
+/// What a client asks for.
+struct Asked<'a> {
+    gateway: &'a Gateway,
+    snapshot: &'a Snapshot,
+    query: String,
+    model: String,
+}
+
+/// How one pass through the candidates went.
+enum Round<'a> {
+    Opened(&'a Candidate, Connection),
+    /// No candidate is left.
+    Through,
+    /// There is more to try, but a bound has been reached.
+    Stopped,
+}
+
+async fn go_through<'c>(
+    asked: &Asked<'_>,
+    candidates: &'c [Candidate],
+    course: &mut Course<'_>,
+    client: &mut Client<'_>,
+    record: &mut Record,
+) -> Result<Round<'c>, Fault> {
+    for candidate in candidates {
+        if course.has_failed(candidate.endpoint.place()) {
+            continue;
+        }
+        let trial = candidate.endpoint.health.take_trial(Instant::now());
+        match candidate.standing {
+            // Another is the trial.
+            Standing::Trial if trial.is_none() && candidates.len() > 1 => continue,
+            Standing::Loading => {
+                course.loading = true;
+                if course.waits_for_loading(Instant::now()) {
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        match try_keys(asked, candidate, trial, course, client, record).await? {
+            Some(round) => return Ok(round),
+            None => continue,
+        }
+    }
+    Ok(Round::Through)
+}
+
+/// Tries one target with one key after another; `None`: on to the next candidate.
+async fn try_keys<'c>(
+    asked: &Asked<'_>,
+    candidate: &'c Candidate,
+    mut trial: Option<Trial>,
+    course: &mut Course<'_>,
+    client: &mut Client<'_>,
+    record: &mut Record,
+) -> Result<Option<Round<'c>>, Fault> {
+    let endpoint = &candidate.endpoint;
+    let model = candidate.model.as_deref().unwrap_or(&asked.model);
+    loop {
+        let lease = match endpoint.account.choose(model) {
+            Chosen::NotNeeded => None,
+            Chosen::Key(lease) => Some(lease),
+            Chosen::Wait(soonest) => {
+                course.note_key_free(soonest, Instant::now());
+                return Ok(None);
+            }
+            Chosen::NotAllowed => {
+                course.note_no_key(Fault::NoKeyFor {
+                    model: model.to_owned(),
+                });
+                return Ok(None);
+            }
+            Chosen::AllOut => {
+                course.note_no_key(Fault::NoKey {
+                    model: model.to_owned(),
+                });
+                return Ok(None);
+            }
+        };
+        if let Leave::Refused(bound) = course.begin_attempt(Instant::now()) {
+            if let Some(lease) = lease {
+                lease.unsent();
+            }
+            count_refused(asked.gateway, bound);
+            return Ok(Some(Round::Stopped));
+        }
+        count_failover(asked.gateway, course, record);
+        record.note_attempt(asked.gateway);
+        record.upstream = Some(endpoint.clone());
+        record.in_flight_at = Some(endpoint.enter());
+        record.lease = lease;
+        let opened = open(asked, candidate, client, record).await;
+        let fault = opened.as_ref().err().map(|failed| &failed.fault);
+        blame::report_handshake(asked.gateway, asked.snapshot, endpoint, fault, trial.take());
+        let Failed { fault, cause } = match opened {
+            Ok(connection) => return Ok(Some(Round::Opened(candidate, connection))),
+            Err(failed) => failed,
+        };
+        record.note_failed(!matches!(fault, Fault::Connect { .. }));
+        if cause != Cause::Key && !fault.is_upstreams() {
+            return Err(fault);
+        }
+        course.note(endpoint.place(), Refusal::of(fault), cause);
+        if cause != Cause::Key {
+            return Ok(None);
+        }
+    }
+}
+
+/// Why a handshake brought no WebSocket.
+struct Failed {
+    fault: Fault,
+    cause: Cause,
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Failed {
+        let cause = Cause::Endpoint;
+        Failed { fault, cause }
+    }
+}
+
+/// Where to try, and the name that was asked for.
+fn plan(snapshot: &Snapshot, query: &str, record: &mut Record) -> Result<(Plan, String), Fault> {
     let asked = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "model");
     let asked = asked
         .map(|(_, model)| model.into_owned())
@@ -61,17 +211,19 @@ fn plan(snapshot: &Snapshot, query: &str, record: &mut Record) -> Result<Plan, F
     let asked = asked.ok_or(Fault::ModelMissing { place })?;
     let plan = snapshot.catalog.plan(&asked);
     record.model = ModelName::of(&asked, plan.as_ref());
-    plan.ok_or(Fault::ModelUnknown(asked))
+    match plan {
+        Some(plan) => Ok((plan, asked)),
+        None => Err(Fault::ModelUnknown(asked)),
+    }
 }
 
 /// The handshake with one target.
 async fn open(
-    gateway: &Gateway,
+    asked: &Asked<'_>,
     candidate: &Candidate,
-    query: &str,
     client: &mut Client<'_>,
     record: &mut Record,
-) -> Result<Connection, Fault> {
+) -> Result<Connection, Failed> {
     let upstream = candidate.endpoint.upstream.name.clone();
     let timeouts = &candidate.endpoint.upstream.timeouts;
     let deadline = Instant::now() + timeouts.first_byte;
@@ -82,47 +234,75 @@ async fn open(
             wait: Wait::FirstByte(timeouts.first_byte),
         },
     };
-    let connecting = candidate.endpoint.connect_for_upgrade(&gateway.connector);
-    let connected = watched(client, deadline, connecting)
-        .await
-        .map_err(interrupted)?;
-    let mut connection = connected.map_err(|_| Fault::Connect {
-        upstream: upstream.clone(),
-    })?;
-    let head = request_head(candidate, query, client, record)?;
-    let asked = watched(
-        client,
-        deadline,
-        connection.ask(Box::new(head), Bytes::new()),
-    )
-    .await;
-    asked.map_err(interrupted)?.map_err(|broken| match broken {
-        Broken::Invalid(_) => Fault::Unintelligible {
-            upstream: upstream.clone(),
-            what: "no HTTP".to_owned(),
-        },
-        Broken::Unreachable(_) | Broken::Stale | Broken::Closed(_) => Fault::ClosedEarly {
-            upstream: upstream.clone(),
-        },
-    })?;
+    let mut connection = loop {
+        let connecting = candidate
+            .endpoint
+            .connect_for_upgrade(&asked.gateway.connector);
+        let connected = watched(client, deadline, connecting).await;
+        let mut connection = connected
+            .map_err(interrupted)?
+            .map_err(|broken| blame::broken(&upstream, &broken))?;
+        let head = Box::new(request_head(candidate, &asked.query, client, record)?);
+        let answered = watched(client, deadline, connection.ask(head, Bytes::new())).await;
+        match answered.map_err(interrupted)? {
+            Ok(()) => break connection,
+            // Only a pooled connection can be stale, so that this ends.
+            Err(Broken::Stale) => {}
+            Err(broken) => return Err(blame::broken(&upstream, &broken).into()),
+        }
+    };
+    record.note_head(
+        connection.head().status.as_u16(),
+        &connection.head().headers,
+    );
     match connection.head().status {
         StatusCode::SWITCHING_PROTOCOLS => Ok(connection),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if record.key.is_some() => {
-            Err(Fault::CredentialRefused {
-                upstream,
-                status: connection.head().status.as_u16(),
-            })
-        }
         status if status.is_client_error() || status.is_server_error() => {
-            Err(Fault::UpstreamStatus {
-                upstream,
-                status: status.as_u16(),
-            })
+            let words = watched(client, deadline, words(&mut connection)).await;
+            let words = words.map_err(interrupted)?;
+            Err(refused(asked, upstream, status.as_u16(), &words, record))
         }
-        status => Err(Fault::Unintelligible {
+        status => Err(Failed::from(Fault::Unintelligible {
             upstream,
             what: format!("status {status} to a WebSocket"),
-        }),
+        })),
+    }
+}
+
+/// Of the words of a refusal so many are read, in bytes.
+const WORDS_BYTES_MAX: usize = 64 * 1024;
+
+/// What a refused handshake says, as far as it is of use.
+async fn words(connection: &mut Connection) -> Vec<u8> {
+    let mut words = Vec::new();
+    while let Ok(Some(piece)) = connection.piece().await {
+        words.extend_from_slice(&piece);
+        if words.len() > WORDS_BYTES_MAX {
+            break;
+        }
+    }
+    words
+}
+
+/// What a refused handshake means: something against the key, or against the request.
+fn refused(
+    asked: &Asked<'_>,
+    upstream: String,
+    status: u16,
+    words: &[u8],
+    record: &mut Record,
+) -> Failed {
+    let code = openai::reason_of(words).code;
+    let keys = blame::blame_key(asked.gateway, status, code.as_deref(), record);
+    match status {
+        401..=403 if keys => Failed {
+            fault: Fault::CredentialRefused { upstream, status },
+            cause: Cause::Key,
+        },
+        _ => Failed {
+            fault: Fault::UpstreamStatus { upstream, status },
+            cause: if keys { Cause::Key } else { Cause::Endpoint },
+        },
     }
 }
 
@@ -130,7 +310,7 @@ fn request_head(
     candidate: &Candidate,
     query: &str,
     client: &Client<'_>,
-    record: &mut Record,
+    record: &Record,
 ) -> Result<RequestHeader, Fault> {
     let endpoint = &candidate.endpoint;
     let asked = client.session.req_header();
@@ -141,14 +321,13 @@ fn request_head(
     let query = headers::query_up(&query).unwrap_or_default();
     let path = format!("{}/realtime?{query}", endpoint.upstream.base.api_path);
     let unsendable = |_| Fault::MalformedBody("its path cannot be sent on".to_owned());
-    let mut head = endpoint.head(&asked.method, &path).map_err(unsendable)?;
-    headers::copy_up(asked, &mut head, &endpoint.upstream.forward_credentials);
+    let head = endpoint.head(&asked.method, &path).map_err(unsendable)?;
+    let own = [(X_REQUEST_ID, record.request_id.clone())];
+    let mut head = headers::up(asked, head, &endpoint.upstream.forward_credentials, own);
     headers::copy_upgrade(asked, &mut head);
-    head.insert_header(X_REQUEST_ID, record.request_id.clone())
-        .expect("a checked header is accepted");
-    let credential = endpoint.credential();
+    let lease = record.lease.as_ref();
+    let credential = lease.map(|lease| endpoint.account.credential(lease));
     endpoint.authorize(&mut head, credential);
-    record.key = credential.map(|credential| credential.label.clone());
     Ok(head)
 }
 
@@ -172,10 +351,11 @@ async fn carry(
     client: &mut Client<'_>,
     record: &mut Record,
 ) -> Result<(), Fault> {
-    let mut head = headers::upgraded(connection.head());
-    headers::set_down(&mut head, X_REQUEST_ID, record.request_id.clone());
+    let mut head = headers::upgraded(connection.take_head());
+    head.headers.insert(X_REQUEST_ID, record.request_id.clone());
     if snapshot.config.server.response_headers {
-        headers::set_down(&mut head, X_WEIR_UPSTREAM, candidate.endpoint.label.clone());
+        let label = candidate.endpoint.account.label.clone();
+        head.headers.insert(X_WEIR_UPSTREAM, label);
     }
     record.status = head.status.as_u16();
     // A WebSocket may be silent for as long as its two ends like; Pingora would close it after a minute.

@@ -16,6 +16,8 @@ use crate::wire::endpoint::{Endpoint, ModelIn};
 use crate::wire::multipart;
 use crate::wire::openai::{self, Envelope, Malformed};
 
+use super::watch::within;
+
 /// A request that has arrived.
 pub struct Received {
     pub body: Body,
@@ -176,10 +178,10 @@ async fn drain(session: &mut Session, wait: Duration) -> Result<(), Fault> {
 
 /// Pingora's own read timeout does not reach HTTP/2.
 async fn next_piece(session: &mut Session, wait: Duration) -> Result<Option<Bytes>, Fault> {
-    let read = match tokio::time::timeout(wait, session.read_request_body()).await {
-        Ok(Ok(piece)) => return Ok(piece),
-        Ok(Err(error)) => error,
-        Err(_) => {
+    let read = match within(wait, session.read_request_body()).await {
+        Some(Ok(piece)) => return Ok(piece),
+        Some(Err(error)) => error,
+        None => {
             session.set_keepalive(None);
             return Err(Fault::ClientSlow);
         }

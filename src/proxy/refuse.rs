@@ -8,12 +8,12 @@ use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
 use tokio::time::timeout;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, whole_seconds};
 use crate::wire::Operation;
 use crate::wire::openai::{self, ErrorBody};
 
 use super::client::{Client, Said};
-use super::headers::{self, X_REQUEST_ID};
+use super::headers::{self, X_REQUEST_ID, X_WEIR_ATTEMPTS, X_WEIR_UPSTREAM};
 use super::settle::Record;
 
 /// A body that nobody wants is still read if it is this short: that costs less than a new connection. In bytes.
@@ -63,7 +63,7 @@ fn error_answer(fault: &Fault) -> (ResponseHeader, Vec<u8>) {
     });
     let mut head = json_head(shape.status, body.len());
     if let Some(wait) = shape.retry_after {
-        let seconds = HeaderValue::from(wait.as_secs().max(1));
+        let seconds = HeaderValue::from(whole_seconds(wait));
         headers::set_down(&mut head, header::RETRY_AFTER, seconds);
     }
     if let Fault::WrongMethod { allow, .. } = fault {
@@ -77,7 +77,7 @@ fn json_head(status: u16, length: usize) -> ResponseHeader {
         ResponseHeader::build_no_case(status, Some(8)).expect("faults have valid statuses");
     let json = HeaderValue::from_static("application/json");
     headers::set_down(&mut head, header::CONTENT_TYPE, json);
-    headers::frame(&mut head, Some(length), http::Version::HTTP_11);
+    headers::set_down(&mut head, header::CONTENT_LENGTH, length.into());
     head
 }
 
@@ -89,6 +89,13 @@ async fn answer(
     body: Bytes,
 ) {
     headers::set_down(&mut head, X_REQUEST_ID, record.request_id.clone());
+    if record.says_what_happened && record.attempts > 0 {
+        headers::set_down(&mut head, X_WEIR_ATTEMPTS, record.attempts.into());
+        if let Some(endpoint) = &record.upstream {
+            let label = endpoint.account.label.clone();
+            headers::set_down(&mut head, X_WEIR_UPSTREAM, label);
+        }
+    }
     let is_head = client.session.req_header().method == Method::HEAD;
     let body = if is_head { Bytes::new() } else { body };
     let unread = read_if_short(client.session).await;

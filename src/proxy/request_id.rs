@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
 use super::headers::X_REQUEST_ID;
@@ -33,8 +34,12 @@ fn make() -> HeaderValue {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let (seed, process) = &*SEEDS;
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let id = format!("{process:016x}{:016x}", seed.hash_one(count));
-    HeaderValue::from_str(&id).expect("hexadecimal digits are valid in a header")
+    let id = [hexadecimal(*process), hexadecimal(seed.hash_one(count))].concat();
+    HeaderValue::from_maybe_shared(Bytes::from(id)).expect("digits are valid in a header")
+}
+
+fn hexadecimal(number: u64) -> [u8; 16] {
+    std::array::from_fn(|place| b"0123456789abcdef"[(number >> (60 - 4 * place)) as usize & 0xf])
 }
 
 #[cfg(test)]
@@ -53,5 +58,13 @@ mod tests {
             assert_eq!(with(replaced).len(), 32, "{replaced:?}");
         }
         assert_ne!(make(), make());
+    }
+
+    #[test]
+    fn numbers_in_hexadecimal() {
+        for number in [0, 1, 0xf0, 0x0123_4567_89ab_cdef, u64::MAX] {
+            let expected = format!("{number:016x}");
+            assert_eq!(hexadecimal(number), expected.as_bytes());
+        }
     }
 }

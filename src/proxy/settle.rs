@@ -1,23 +1,22 @@
 //! The last stage: what happened in an exchange goes into metrics and one access-log line, once, on every path.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use pingora_proxy::Session;
 use prometheus::IntGauge;
-use serde::Serialize;
 
 use crate::config::LogFormat;
 use crate::fault::Fault;
 use crate::gateway::Gateway;
 use crate::metrics::{NONE, UNKNOWN_MODEL};
 use crate::route::Plan;
-use crate::upstream::Endpoint;
+use crate::upstream::{self, Endpoint, KeyVerdict, Lease};
 use crate::wire::{Operation, Usage};
 
+use super::access_line::{Line, Timestamp};
+use super::asked::Asked;
 use super::request_id;
 
 /// Connections of HTTP/1.1 clients that are idle for this long are closed. In seconds.
@@ -31,8 +30,18 @@ pub struct Record {
     pub model: ModelName,
     /// The upstream of the last attempt.
     pub upstream: Option<Arc<Endpoint>>,
-    /// The label of the key of the last attempt.
-    pub key: Option<String>,
+    /// Its place among those in flight there, to the last byte.
+    pub in_flight_at: Option<upstream::InFlight>,
+    /// The upstream key of the attempt that runs, in use to the last byte.
+    pub lease: Option<Lease>,
+    /// Label of the upstream key that the last attempt has given back.
+    returned_key: Option<String>,
+    /// The model that was tried in place of the one that was asked for.
+    pub fallback: Option<String>,
+    /// The head of the last answer, for its key.
+    answer: Option<(u16, HeaderMap)>,
+    /// How long the last answer asked to be left alone.
+    pub retry_after: Option<Duration>,
     pub attempts: u32,
     pub stream: bool,
     /// The status that the client saw, or would have seen.
@@ -41,7 +50,11 @@ pub struct Record {
     pub usage: Option<Usage>,
     /// From the beginning to the first byte of the answer's body for the client.
     pub first_byte: Option<Duration>,
-    /// When the request's body had arrived.
+    /// Whether answers say where they come from and what was tried.
+    pub says_what_happened: bool,
+    /// When the request had arrived whole.
+    pub arrived: Instant,
+    /// The same, until the first attempt begins.
     received: Option<Instant>,
     in_flight: Option<InFlight>,
 }
@@ -59,19 +72,27 @@ pub enum ModelName {
 impl Record {
     /// A record of an exchange that begins now.
     pub fn begin() -> Record {
+        let begun = Instant::now();
         Record {
-            begun: Instant::now(),
+            begun,
             request_id: HeaderValue::from_static(""),
             operation: None,
             model: ModelName::None,
             upstream: None,
-            key: None,
+            in_flight_at: None,
+            lease: None,
+            returned_key: None,
+            fallback: None,
+            answer: None,
+            retry_after: None,
             attempts: 0,
             stream: false,
             status: 0,
             fault: None,
             usage: None,
             first_byte: None,
+            says_what_happened: true,
+            arrived: begun,
             received: None,
             in_flight: None,
         }
@@ -92,7 +113,8 @@ impl Record {
     /// Notes that the request has arrived whole.
     pub fn note_received(&mut self, stream: bool) {
         self.stream = stream;
-        self.received = Some(Instant::now());
+        self.arrived = Instant::now();
+        self.received = Some(self.arrived);
     }
 
     /// Counts an attempt. What weir itself took is the time from the whole request to the first of them.
@@ -106,12 +128,59 @@ impl Record {
         }
     }
 
+    /// Notes the head of an answer.
+    pub fn note_head(&mut self, status: u16, headers: &HeaderMap) {
+        if self.lease.is_some() {
+            self.answer = Some((status, headers.clone()));
+        }
+        self.retry_after = None;
+        if status == 429 {
+            self.retry_after = upstream::keys::retry_after(headers, upstream::present());
+        }
+    }
+
+    /// The answer is good: its key hears what it says of its limits.
+    pub fn note_accepted(&mut self) {
+        if let (Some(lease), Some((status, headers))) = (&self.lease, self.answer.take()) {
+            lease.answered(status, &headers, None);
+        }
+    }
+
+    /// The answer is none: what its key makes of it; `None` where no key was used.
+    pub fn blame_key(&mut self, status: u16, code: Option<&str>) -> Option<KeyVerdict> {
+        let (_, headers) = self.answer.take().unwrap_or_default();
+        let lease = self.lease.as_ref()?;
+        Some(lease.answered(status, &headers, code))
+    }
+
+    /// The attempt has failed, and nothing of it is in use any more: a key whose one place it had must be free for the next.
+    /// `sent`: its request may have reached the upstream, and counts.
+    pub fn note_failed(&mut self, sent: bool) {
+        self.in_flight_at = None;
+        if let Some(lease) = self.lease.take() {
+            self.returned_key = Some(lease.label().to_owned());
+            if !sent {
+                lease.unsent();
+            }
+        }
+    }
+
+    pub fn is_settled(&self) -> bool {
+        self.in_flight.is_none()
+    }
+
+    /// Label of the upstream key of the last attempt.
+    pub fn key(&self) -> Option<&str> {
+        let lease = self.lease.as_ref().map(Lease::label);
+        lease.or(self.returned_key.as_deref())
+    }
+
     /// Notes the moment of the first byte for the client; later calls change nothing.
     pub fn note_first_byte(&mut self) {
         self.first_byte.get_or_insert_with(|| self.begun.elapsed());
     }
 
-    fn upstream_name(&self) -> &str {
+    pub fn upstream_name(&self) -> &str {
         self.upstream
             .as_ref()
             .map_or(NONE, |endpoint| &endpoint.upstream.name)
@@ -160,19 +229,22 @@ impl Drop for InFlight {
     }
 }
 
-/// Writes an exchange down.
-pub fn settle(record: &mut Record, session: &Session, gateway: &Gateway) {
+/// Writes an exchange down, unless that was done.
+pub fn settle(record: &mut Record, asked: Asked<'_>, gateway: &Gateway) {
     if record.in_flight.take().is_none() {
         return;
     }
+    record.in_flight_at = None;
     let took = record.begun.elapsed();
     count(record, gateway, took);
-    if gateway.access_log.is_on() {
-        let format = gateway.snapshot().config.log.format;
-        gateway
-            .access_log
-            .write(line(record, session, took, format));
+    if let (Some(lease), Some(usage)) = (&mut record.lease, record.usage) {
+        lease.tokens(usage.input() + usage.output);
     }
+    if gateway.access_log.is_on() {
+        let format = gateway.access_log.format();
+        gateway.access_log.write(line(record, &asked, took, format));
+    }
+    record.lease = None;
 }
 
 fn count(record: &Record, gateway: &Gateway, took: Duration) {
@@ -198,6 +270,12 @@ fn count(record: &Record, gateway: &Gateway, took: Duration) {
     let Some(usage) = record.usage else {
         return;
     };
+    if let Some(pace) = pace(record, took) {
+        metrics
+            .inter_token_seconds
+            .with_label_values(&[model, upstream])
+            .observe(pace);
+    }
     let kinds = [
         ("input", usage.input_uncached),
         ("cache_read", usage.cache_read),
@@ -211,6 +289,16 @@ fn count(record: &Record, gateway: &Gateway, took: Duration) {
             .with_label_values(&[model, upstream, kind])
             .inc_by(tokens);
     }
+}
+
+/// Mean seconds between the output tokens of a stream that came to its end.
+fn pace(record: &Record, took: Duration) -> Option<f64> {
+    let output = record.usage?.output;
+    let first = record
+        .first_byte
+        .filter(|_| record.stream && record.fault.is_none())?;
+    let intervals = output.checked_sub(1).filter(|intervals| *intervals > 0)?;
+    Some((took - first).as_secs_f64() / intervals as f64)
 }
 
 /// A status as text, without an allocation.
@@ -227,48 +315,25 @@ impl Digits {
     }
 }
 
-/// One access-log line: who asked what, where it went, how it ended. No prompt, no answer, no credential.
-#[derive(Serialize)]
-struct Line<'a> {
-    time: String,
-    request_id: &'a str,
-    client: Option<&'a SocketAddr>,
-    method: &'a str,
-    path: &'a str,
-    operation: Option<&'static str>,
-    model: Option<&'a str>,
-    upstream: Option<&'a str>,
-    key: Option<&'a str>,
-    attempts: u32,
-    stream: bool,
-    status: u16,
-    fault: Option<&'static str>,
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    first_byte_ms: Option<f64>,
-    duration_ms: f64,
-}
-
-/// Longer paths are cut. In bytes.
-const LOGGED_TEXT_BYTES: usize = 256;
-/// A log line of ordinary size fits into this many bytes.
-const LINE_BYTES: usize = 512;
-
-fn line(record: &Record, session: &Session, took: Duration, format: LogFormat) -> Vec<u8> {
-    let head = session.req_header();
+fn line(record: &Record, asked: &Asked<'_>, took: Duration, format: LogFormat) -> Vec<u8> {
     let line = Line {
-        time: DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Millis, true),
+        time: Timestamp::now(),
         request_id: record.request_id.to_str().unwrap_or_default(),
-        client: session.client_addr().and_then(|address| address.as_inet()),
-        method: head.method.as_str(),
-        path: cut(head.uri.path()),
+        client: asked.client,
+        method: asked.method,
+        path: asked.path,
         operation: record.operation.map(Operation::label),
         model: record.model.text(),
         upstream: record
             .upstream
             .as_ref()
             .map(|endpoint| endpoint.upstream.name.as_str()),
-        key: record.key.as_deref(),
+        endpoint: record
+            .upstream
+            .as_ref()
+            .map(|endpoint| endpoint.name.as_str()),
+        key: record.key(),
+        fallback: record.fallback.as_deref(),
         attempts: record.attempts,
         stream: record.stream,
         status: record.status,
@@ -278,41 +343,7 @@ fn line(record: &Record, session: &Session, took: Duration, format: LogFormat) -
         first_byte_ms: record.first_byte.map(milliseconds),
         duration_ms: milliseconds(took),
     };
-    match format {
-        LogFormat::Json => {
-            let mut text = Vec::with_capacity(LINE_BYTES);
-            serde_json::to_writer(&mut text, &line).expect("a flat line always serialises");
-            text
-        }
-        LogFormat::Text => {
-            text_line(&serde_json::to_value(&line).expect("a flat line always serialises"))
-        }
-    }
-}
-
-/// Enough of a client's text to know it by.
-fn cut(text: &str) -> &str {
-    let end = text
-        .char_indices()
-        .map(|(at, _)| at)
-        .find(|at| *at >= LOGGED_TEXT_BYTES);
-    &text[..end.unwrap_or(text.len())]
-}
-
-/// `name=value` pairs in the order of the JSON form; what is not known is left out.
-fn text_line(fields: &serde_json::Value) -> Vec<u8> {
-    let known = fields
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(_, value)| !value.is_null());
-    let words: Vec<String> = known
-        .map(|(name, value)| match value.as_str() {
-            Some(text) if !text.contains([' ', '"', '=', '\n']) => format!("{name}={text}"),
-            _ => format!("{name}={value}"),
-        })
-        .collect();
-    words.join(" ").into_bytes()
+    line.write(format)
 }
 
 fn milliseconds(duration: Duration) -> f64 {
@@ -322,16 +353,6 @@ fn milliseconds(duration: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn text_lines_leave_out_what_is_unknown_and_quote_what_has_spaces() {
-        let fields = json!({"a": 1, "b": null, "c": "x", "d": "x y", "e": "line\nbreak"});
-        assert_eq!(
-            String::from_utf8(text_line(&fields)).unwrap(),
-            r#"a=1 c=x d="x y" e="line\nbreak""#
-        );
-    }
 
     #[test]
     fn statuses_as_text() {

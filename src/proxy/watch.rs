@@ -1,8 +1,14 @@
 //! Waiting on an upstream while the client and the clock are watched.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use pingora_timeout::fast_timeout::fast_sleep;
 
 use super::client::Client;
+
+/// A wait is looked at this often. Timers are cheap because all that end in the same moment are one; a timer of many minutes
+/// would stay behind for as long when its wait is over.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Why a wait ended before what was waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +28,7 @@ pub async fn watched<T>(
         biased;
         done = work => Ok(done),
         () = gone(client) => Err(Interrupted::ClientGone),
-        () = tokio::time::sleep_until(deadline.into()) => Err(Interrupted::TimedOut),
+        () = until(deadline) => Err(Interrupted::TimedOut),
     }
 }
 
@@ -30,4 +36,46 @@ pub async fn watched<T>(
 pub async fn gone(client: &mut Client<'_>) {
     // The body is done, so that nothing but the end of the connection or stream can arrive here.
     let _ = client.session.read_body_or_idle(true).await;
+}
+
+/// Waits until `deadline`, to about 20 ms. Most waits end early, and this is made for them: tokio's timers wake the runtime
+/// with a system call each time that one is set, these do not.
+pub async fn until(deadline: Instant) {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        fast_sleep(left.min(LOOK)).await;
+    }
+}
+
+/// The outcome of `work`, if it comes within `bound`.
+pub async fn within<T>(bound: Duration, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = until(Instant::now() + bound) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_deadline_is_kept_to_a_few_ticks() {
+        for wait in [Duration::ZERO, Duration::from_millis(30), LOOK * 2] {
+            let begun = Instant::now();
+            until(begun + wait).await;
+            assert!(begun.elapsed() >= wait, "{wait:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_in_time_comes_at_once() {
+        assert_eq!(within(Duration::ZERO, async { 1 }).await, Some(1));
+        let never = std::future::pending::<()>();
+        assert_eq!(within(Duration::from_millis(10), never).await, None);
+    }
 }

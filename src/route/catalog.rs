@@ -1,118 +1,67 @@
 //! All models that can be asked for: those that the configuration names, and those that upstreams report.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::config::{Config, Policy, UpstreamModels};
-use crate::upstream::Endpoint;
+use crate::config::{Config, Model, Policy, UpstreamModels};
+use crate::upstream::{Endpoint, Upstream};
 
-use super::policy;
+use super::plan::Plan;
+use super::targets::{Route, Target};
 
 /// Models and the ways to serve them; built anew when the configuration or a learnt list changes.
 pub struct Catalog {
-    routes: BTreeMap<Arc<str>, Route>,
+    routes: BTreeMap<Arc<str>, Arc<Route>>,
+    /// Upstream → all routes that lead to it, the default one among them.
+    routes_to: HashMap<String, Vec<Arc<Route>>>,
     /// Alias → model; every alias leads to a model of its own in one step.
     aliases: BTreeMap<String, String>,
-    default: Option<Arc<Endpoint>>,
-}
-
-struct Route {
-    policy: Policy,
-    /// By number, lowest first; each has at least one candidate.
-    tiers: BTreeMap<u32, Vec<Candidate>>,
-    turn: AtomicUsize,
-}
-
-/// One way to serve a model.
-#[derive(Clone)]
-pub struct Candidate {
-    pub endpoint: Arc<Endpoint>,
-    /// The upstream's own name for the model; `None` sends the client's.
-    pub model: Option<Arc<str>>,
-}
-
-/// What an exchange goes by: where to try, in order.
-pub struct Plan {
-    /// The public name of the model, for logs and metrics; `None` where only the default upstream may know it.
-    pub model: Option<Arc<str>>,
-    /// At least one.
-    pub candidates: Vec<Candidate>,
+    default: Option<Arc<Route>>,
 }
 
 impl Catalog {
     /// Builds the catalog out of a configuration and what its upstreams have reported so far.
-    pub fn build(config: &Config, endpoints: &[Arc<Endpoint>]) -> Catalog {
-        let by_name: HashMap<&str, &Arc<Endpoint>> = endpoints
+    pub fn build(config: &Config, upstreams: &[Arc<Upstream>]) -> Catalog {
+        let by_name: HashMap<&str, &Arc<Upstream>> = upstreams
             .iter()
-            .map(|endpoint| (endpoint.upstream.name.as_str(), endpoint))
+            .map(|upstream| (upstream.config.name.as_str(), upstream))
             .collect();
-        let mut routes = BTreeMap::new();
-        for endpoint in endpoints {
-            for model in reported(endpoint) {
-                let route = routes
-                    .entry(model.clone())
-                    .or_insert_with(|| Route::new(Policy::LeastInflight));
-                route.add(
-                    1,
-                    Candidate {
-                        endpoint: endpoint.clone(),
-                        model: Some(model),
-                    },
-                );
-            }
-        }
+        let mut routes = reported_routes(upstreams);
         // What the configuration says of a model replaces what upstreams say of it.
         for (name, model) in &config.models {
-            let mut route = Route::new(model.policy);
-            for target in &model.targets {
-                let Some(endpoint) = by_name.get(target.upstream.as_str()) else {
-                    continue;
-                };
-                let model = Some(Arc::from(target.model.as_str()));
-                route.add(
-                    target.tier,
-                    Candidate {
-                        endpoint: Arc::clone(endpoint),
-                        model,
-                    },
-                );
-            }
-            routes.insert(Arc::from(name.as_str()), route);
+            routes.insert(Arc::from(name.as_str()), configured_route(model, &by_name));
         }
+        let default = config.default_upstream.as_deref();
+        let default = default.and_then(|name| by_name.get(name));
+        let default = default.map(|upstream| Arc::new(Route::direct(Arc::clone(upstream))));
+        let routes = routes
+            .into_iter()
+            .map(|(name, route)| (name, Arc::new(route)));
+        let routes: BTreeMap<Arc<str>, Arc<Route>> = routes.collect();
         Catalog {
+            routes_to: by_upstream(routes.values().chain(&default)),
             routes,
             aliases: config.aliases.clone(),
-            default: config
-                .default_upstream
-                .as_deref()
-                .and_then(|name| by_name.get(name))
-                .map(|found| Arc::clone(found)),
+            default,
         }
     }
 
     /// Where to try for `model`; `None` where nothing serves it.
     pub fn plan(&self, model: &str) -> Option<Plan> {
         let name = self.aliases.get(model).map_or(model, String::as_str);
-        if let Some((name, route)) = self.routes.get_key_value(name) {
-            return Some(Plan {
+        match self.routes.get_key_value(name) {
+            Some((name, route)) => Some(Plan {
                 model: Some(name.clone()),
-                candidates: route.candidates(),
-            });
+                route: route.clone(),
+            }),
+            None => self.default_plan(),
         }
-        self.default_plan()
     }
 
     /// Where requests go that name no model, or one that only the default upstream may know.
     pub fn default_plan(&self) -> Option<Plan> {
-        let endpoint = self.default.clone()?;
-        Some(Plan {
-            model: None,
-            candidates: vec![Candidate {
-                endpoint,
-                model: None,
-            }],
-        })
+        let route = self.default.clone()?;
+        Some(Plan { model: None, route })
     }
 
     /// Whether a request for `model` would be tried anywhere by its name.
@@ -122,63 +71,104 @@ impl Catalog {
 
     /// All public names with the first upstream behind each, sorted.
     pub fn models(&self) -> impl Iterator<Item = (&str, &str)> {
-        let routes = self
-            .routes
-            .iter()
-            .map(|(name, route)| (name.as_ref(), route.owner()));
+        let routes = self.routes();
+        let routes = routes.map(|(name, route)| (name, route.owner()));
         let aliases = self.aliases.iter().filter_map(|(alias, model)| {
             let route = self.routes.get(model.as_str())?;
             Some((alias.as_str(), route.owner()))
         });
         routes.chain(aliases)
     }
-}
 
-impl Route {
-    fn new(policy: Policy) -> Route {
-        Route {
-            policy,
-            tiers: BTreeMap::new(),
-            turn: AtomicUsize::new(0),
+    /// One of [`Catalog::models`].
+    pub fn model(&self, name: &str) -> Option<(&str, &str)> {
+        if let Some((name, route)) = self.routes.get_key_value(name) {
+            return Some((name, route.owner()));
         }
+        let (alias, model) = self.aliases.get_key_value(name)?;
+        Some((alias, self.routes.get(model.as_str())?.owner()))
     }
 
-    fn add(&mut self, tier: u32, candidate: Candidate) {
-        self.tiers.entry(tier).or_default().push(candidate);
+    /// All models with their routes, sorted.
+    pub fn routes(&self) -> impl Iterator<Item = (&str, &Arc<Route>)> {
+        let routes = self.routes.iter();
+        routes.map(|(name, route)| (name.as_ref(), route))
     }
 
-    fn candidates(&self) -> Vec<Candidate> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let mut candidates = Vec::with_capacity(self.tiers.values().map(Vec::len).sum());
-        for tier in self.tiers.values() {
-            let in_flight: Vec<usize> = tier
-                .iter()
-                .map(|candidate| candidate.endpoint.in_flight())
-                .collect();
-            let order = policy::order(self.policy, turn, &in_flight);
-            candidates.extend(order.into_iter().map(|index| tier[index].clone()));
-        }
-        candidates
-    }
-
-    fn owner(&self) -> &str {
-        self.tiers
-            .values()
-            .next()
-            .map_or("", |tier| tier[0].endpoint.upstream.name.as_str())
+    /// Whether every model that `endpoint` serves would still have another that can answer, and no more of them would be out
+    /// than `share` allows, if it were taken out. To be asked while no other is taken out.
+    pub fn can_spare(&self, endpoint: &Endpoint, share: f64) -> bool {
+        let routes = self.routes_to.get(&endpoint.upstream.name);
+        routes
+            .into_iter()
+            .flatten()
+            .all(|route| route.can_spare(endpoint, share))
     }
 }
 
-/// The models that an upstream serves by its own word or by the configuration's list.
-fn reported(endpoint: &Endpoint) -> Vec<Arc<str>> {
-    match &endpoint.upstream.models {
+fn by_upstream<'r>(
+    routes: impl Iterator<Item = &'r Arc<Route>>,
+) -> HashMap<String, Vec<Arc<Route>>> {
+    let mut routes_to = HashMap::<String, Vec<Arc<Route>>>::new();
+    for route in routes {
+        let names = route.targets().map(|target| &target.upstream.config.name);
+        // A route may lead to an upstream several times, under different models.
+        for name in names.collect::<BTreeSet<_>>() {
+            match routes_to.get_mut(name) {
+                Some(known) => known.push(route.clone()),
+                None => drop(routes_to.insert(name.clone(), vec![route.clone()])),
+            }
+        }
+    }
+    routes_to
+}
+
+/// Routes of models that upstreams serve by their own word or by the configuration's list.
+fn reported_routes(upstreams: &[Arc<Upstream>]) -> BTreeMap<Arc<str>, Route> {
+    let mut routes = BTreeMap::new();
+    for upstream in upstreams {
+        for model in reported(upstream) {
+            let route = routes
+                .entry(model.clone())
+                .or_insert_with(|| Route::new(Policy::Health));
+            route.add(1, Target::new(upstream.clone(), Some(model)));
+        }
+    }
+    routes
+}
+
+fn configured_route(model: &Model, upstreams: &HashMap<&str, &Arc<Upstream>>) -> Route {
+    let mut route = Route::new(model.policy);
+    route.sticky = model.sticky;
+    route.deadline = model.deadline;
+    route.fallbacks.clone_from(&model.fallbacks);
+    route.context_fallbacks.clone_from(&model.context_fallbacks);
+    for target in &model.targets {
+        // The configuration was checked: there is no target without an upstream.
+        if let Some(upstream) = upstreams.get(target.upstream.as_str()) {
+            let served = Some(Arc::from(target.model.as_str()));
+            route.add(
+                target.tier,
+                Target {
+                    weight: target.weight,
+                    price: target.price,
+                    ..Target::new(Arc::clone(upstream), served)
+                },
+            );
+        }
+    }
+    route
+}
+
+fn reported(upstream: &Upstream) -> Vec<Arc<str>> {
+    match &upstream.config.models {
         UpstreamModels::Listed(models) => models
             .iter()
             .map(|model| Arc::from(model.as_str()))
             .collect(),
         UpstreamModels::Targets => Vec::new(),
         UpstreamModels::Auto { .. } => {
-            let learnt = endpoint.state.learnt.load();
+            let learnt = upstream.state.learnt.load();
             let models = learnt.iter().flat_map(|learnt| &learnt.models);
             models.map(|model| Arc::from(model.as_str())).collect()
         }

@@ -1,6 +1,12 @@
 //! Which targets serve a model, and in which order an exchange tries them.
 
+mod budget;
 mod catalog;
-mod policy;
+mod plan;
+pub mod policy;
+mod targets;
 
-pub use catalog::{Candidate, Catalog, Plan};
+pub use budget::RetryBudget;
+pub use catalog::Catalog;
+pub use plan::{Candidate, Plan};
+pub use targets::{Route, Target};

@@ -113,8 +113,8 @@ impl Armory {
         rows.collect()
     }
 
-    /// The armed faults that fall on a request for `path`; `infers` says whether a model runs for it.
-    pub fn on_request(&self, path: &str, infers: bool) -> Faults {
+    /// The armed faults that fall on a request for `path` that shows `key`; `infers` says whether a model runs for it.
+    pub fn on_request(&self, path: &str, infers: bool, key: Option<&str>) -> Faults {
         if !self.any.load(Ordering::Acquire) {
             return Faults::default();
         }
@@ -129,8 +129,8 @@ impl Armory {
                 .path
                 .as_ref()
                 .map_or(infers, |start| path.starts_with(start.as_str()));
-            if meant && self.is_this_host(&armed.fault) && armed.falls(self.rate, self.seed, index)
-            {
+            let meant = meant && self.is_this_host(&armed.fault) && is_of_key(&armed.fault, key);
+            if meant && armed.falls(self.rate, self.seed, index) {
                 faults.0.push(armed.fault.clone());
             }
         }
@@ -139,7 +139,7 @@ impl Armory {
         faults
     }
 
-    /// Adds the faults that a request asks for: markers such as `[[fault:reset after=3]]` in its body, and the `x-sim-fault`
+    /// Adds the faults that a request, which shows `key`, asks for: markers such as `[[fault:reset after=3]]` in its body, and the `x-sim-fault`
     /// header, whose faults are separated by `;`.
     ///
     /// # Errors
@@ -149,6 +149,7 @@ impl Armory {
         faults: &mut Faults,
         body: &[u8],
         header: Option<&str>,
+        key: Option<&str>,
     ) -> Result<(), String> {
         let in_body = markers(body).take(MARKERS_A_REQUEST_MAX);
         let in_header = header
@@ -157,7 +158,8 @@ impl Armory {
             .take(MARKERS_A_REQUEST_MAX);
         for text in in_body.chain(in_header) {
             let fault: Fault = text.parse()?;
-            if self.is_this_host(&fault) && self.marker_falls(text, fault.count) {
+            let meant = self.is_this_host(&fault) && is_of_key(&fault, key);
+            if meant && self.marker_falls(text, fault.count) {
                 faults.0.push(fault);
             }
         }
@@ -182,6 +184,10 @@ impl Armory {
         *fired += 1;
         *fired <= count
     }
+}
+
+fn is_of_key(fault: &Fault, key: Option<&str>) -> bool {
+    fault.key.is_none() || fault.key.as_deref() == key
 }
 
 impl Armed {
@@ -233,7 +239,7 @@ mod tests {
         (0..times)
             .filter(|_| {
                 armory
-                    .on_request("/v1/chat/completions", true)
+                    .on_request("/v1/chat/completions", true, None)
                     .has(FaultKind::Reset)
             })
             .count()
@@ -258,13 +264,41 @@ mod tests {
         assert_eq!(fires(&armory(&["reset host=gpu-b"]), 3), 0);
         assert_eq!(fires(&armory(&["reset host=gpu-a"]), 3), 3);
         let armory = armory(&["status=503 path=/health"]);
-        assert!(armory.on_request("/health", false).has(FaultKind::Status));
-        assert!(armory.on_request("/v1/chat/completions", true).is_empty());
+        assert!(
+            armory
+                .on_request("/health", false, None)
+                .has(FaultKind::Status)
+        );
+        assert!(
+            armory
+                .on_request("/v1/chat/completions", true, None)
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn the_key_chooses_too() {
+        let armory = armory(&["status=401 key=sk-a"]);
+        for (key, falls) in [(Some("sk-a"), true), (Some("sk-ab"), false), (None, false)] {
+            let faults = armory.on_request("/v1/chat/completions", true, key);
+            assert_eq!(faults.has(FaultKind::Status), falls, "{key:?}");
+            let mut faults = Faults::default();
+            let asked = armory.add_asked_for(&mut faults, b"", Some("reset key=sk-a"), key);
+            assert_eq!(
+                (asked, faults.has(FaultKind::Reset)),
+                (Ok(()), falls),
+                "{key:?}"
+            );
+        }
     }
 
     #[test]
     fn without_a_path_only_inference_is_hit() {
-        assert!(armory(&["reset"]).on_request("/health", false).is_empty());
+        assert!(
+            armory(&["reset"])
+                .on_request("/health", false, None)
+                .is_empty()
+        );
     }
 
     #[test]
@@ -273,7 +307,7 @@ mod tests {
         let ask = |body: &str, header| {
             let mut faults = Faults::default();
             armory
-                .add_asked_for(&mut faults, body.as_bytes(), header)
+                .add_asked_for(&mut faults, body.as_bytes(), header, None)
                 .map(|()| faults.0.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
         assert_eq!(

@@ -36,6 +36,8 @@ pub struct Fault {
     pub path: Option<String>,
     /// Only on the simulated host of this name.
     pub host: Option<String>,
+    /// Only requests that show this key.
+    pub key: Option<String>,
 }
 
 impl Fault {
@@ -53,6 +55,7 @@ impl Fault {
             share: None,
             path: None,
             host: None,
+            key: None,
         }
     }
 
@@ -102,6 +105,7 @@ impl Fault {
         add("share", self.share.into());
         add("path", self.path.clone().into());
         add("host", self.host.clone().into());
+        add("key", self.key.clone().into());
         Value::Object(object)
     }
 
@@ -118,6 +122,7 @@ impl Fault {
             "share" => self.share = Some(number::<f64>(key, value)?),
             "path" => self.path = Some(value.to_string()),
             "host" => self.host = Some(value.to_string()),
+            "key" => self.key = Some(value.to_string()),
             "style" => {
                 let known = facts.styles.iter().find(|style| **style == value);
                 self.style = known.ok_or_else(|| {
@@ -129,7 +134,7 @@ impl Fault {
             }
             _ => {
                 return Err(format!(
-                    "{}: unknown parameter \"{key}\": use code, after, for, size, style, retry_after, count, skip, share, path or host",
+                    "{}: unknown parameter \"{key}\": use code, after, for, size, style, retry_after, count, skip, share, path, host or key",
                     facts.name
                 ));
             }

@@ -39,6 +39,7 @@ pub enum FaultKind {
     Br,
     Zstd,
     Trailers,
+    RateLimits,
 }
 
 /// One row of the table of faults.
@@ -66,7 +67,7 @@ macro_rules! row {
 }
 
 /// Every fault, in the order of a response's life.
-pub const FAULTS: [FaultFacts; 35] = [
+pub const FAULTS: [FaultFacts; 36] = [
     row!(
         Refuse,
         "refuse",
@@ -99,9 +100,15 @@ pub const FAULTS: [FaultFacts; 35] = [
     row!(
         Status,
         "status",
-        [""],
-        "=N, retry_after=S",
-        "answers status N with an error body of the engine's shape; 429 and 503 carry `Retry-After` (1 second unless told)"
+        [
+            "",
+            "insufficient_quota",
+            "invalid_api_key",
+            "content_filter",
+            "model_not_found"
+        ],
+        "=N, retry_after=S, for=D",
+        "answers status N with an error body of the engine's shape, or of OpenAI's with the style as `code`; 429 and 503 carry `Retry-After` (1 second unless told), or with `for=` its `retry-after-ms`"
     ),
     row!(
         Html500,
@@ -299,6 +306,13 @@ pub const FAULTS: [FaultFacts; 35] = [
         [""],
         "",
         "trailers after a chunked or HTTP/2 body (HTTP/1.1: where the client sends `TE: trailers`)"
+    ),
+    row!(
+        RateLimits,
+        "rate_limits",
+        ["openai", "anthropic"],
+        "size=N (1), for=D (1m)",
+        "headers say that N of 100 requests are left, until D from now"
     ),
 ];
 

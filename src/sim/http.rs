@@ -11,6 +11,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
+use super::account;
 use super::armory::Faults;
 use super::body::{SimBody, wait_for};
 use super::control;
@@ -70,16 +71,18 @@ pub async fn answer(
     }
     connection.switch.cut(None);
     let infers = endpoints::infers(parts.uri.path());
-    let mut faults = connection.host.armory.on_request(parts.uri.path(), infers);
+    // Shares its bytes with the head.
+    let shown = account::key_header(&parts.headers).cloned();
+    let key = shown.as_ref().and_then(account::key_of);
+    let armory = &connection.host.armory;
+    let mut faults = armory.on_request(parts.uri.path(), infers, key);
     let asked_for = parts
         .headers
         .get("x-sim-fault")
         .and_then(|value| value.to_str().ok())
         .map(str::to_string);
-    if let Some(error) = connection
-        .host
-        .armory
-        .add_asked_for(&mut faults, b"", asked_for.as_deref())
+    if let Some(error) = armory
+        .add_asked_for(&mut faults, b"", asked_for.as_deref(), key)
         .err()
     {
         return Ok(whole(Reply::refusal(
@@ -100,7 +103,7 @@ pub async fn answer(
     if let Err(error) = connection
         .host
         .armory
-        .add_asked_for(&mut faults, &received.body, None)
+        .add_asked_for(&mut faults, &received.body, None, key)
     {
         received.exchange.finish();
         return Ok(whole(Reply::refusal(
@@ -109,10 +112,13 @@ pub async fn answer(
         )));
     }
     let replaced = before_head(&connection, &faults, &mut received).await;
-    let reply = match replaced {
+    let mut reply = match replaced {
         Some(reply) => reply,
         None => endpoints::answer(&connection.host, &received, &faults).await,
     };
+    if let Some(fault) = faults.get(FaultKind::RateLimits) {
+        reply.headers.extend(account::rate_limits(fault));
+    }
     if let Some(bytes) = with_short_length(&reply, &faults) {
         end_instead(&connection, &mut received.exchange, Ending::Send(bytes)).await;
     }
@@ -259,9 +265,11 @@ fn other_answer(connection: &Connection, faults: &Faults) -> Option<Reply> {
             .code
             .and_then(|code| StatusCode::from_u16(code).ok())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut refusal = Refusal::of_status(status);
-        refusal.retry_after = fault.retry_after.or(refusal.retry_after);
-        return Some(Reply::refusal(connection.host.options.kind, &refusal));
+        return Some(account::refusal(
+            status,
+            fault,
+            connection.host.options.kind,
+        ));
     }
     if faults.has(FaultKind::Html500) {
         return Some(page(StatusCode::INTERNAL_SERVER_ERROR));

@@ -4,6 +4,7 @@
 //! A request passes `listener` (accept) → `http` (faults, body) → `endpoints` (which path) → an endpoint, which asks `engine` for
 //! a turn and says what `answer` and `schema` make up → `deliver` → `body` (events at their times) → `transport` (bytes).
 
+mod account;
 mod answer;
 mod armory;
 mod body;

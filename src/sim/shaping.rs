@@ -277,7 +277,9 @@ mod tests {
     fn shape(faults: &str) -> (String, Step) {
         let armory = Armory::new("sim", 1.0, 0);
         let mut asked = Faults::default();
-        armory.add_asked_for(&mut asked, b"", Some(faults)).unwrap();
+        armory
+            .add_asked_for(&mut asked, b"", Some(faults), None)
+            .unwrap();
         let mut shaper = Shaper::new(&asked, EngineKind::Openai, true).unwrap();
         let mut out = BytesMut::new();
         let mut last = Step::Send;

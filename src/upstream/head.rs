@@ -1,5 +1,6 @@
 //! The head of a request to an upstream: its host, its credential and the headers that the configuration adds.
 
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, header};
 use pingora::http::RequestHeader;
 
@@ -48,6 +49,9 @@ pub(super) fn configured(upstream: &Upstream) -> Result<Vec<(HeaderName, HeaderV
     checked.collect()
 }
 
+/// Requests of ordinary clients have about so many headers.
+const HEADERS: usize = 24;
+
 /// A head without the caller's headers: method, path and host.
 ///
 /// # Errors
@@ -57,12 +61,15 @@ pub(super) fn bare(
     method: &Method,
     path_and_query: &str,
 ) -> Result<RequestHeader, String> {
-    let unusable =
-        |error: Box<pingora::Error>| format!("the path {path_and_query:?} cannot be sent: {error}");
-    let mut head =
-        RequestHeader::build_no_case(method.clone(), path_and_query.as_bytes(), Some(24))
-            .map_err(unusable)?;
-    head.insert_header(header::HOST, &upstream.base.authority)
-        .map_err(unusable)?;
-    Ok(head)
+    let unusable = |error: String| format!("the path {path_and_query:?} cannot be sent: {error}");
+    let path =
+        PathAndQuery::try_from(path_and_query).map_err(|error| unusable(error.to_string()))?;
+    let host = HeaderValue::from_str(&upstream.base.authority)
+        .map_err(|error| unusable(error.to_string()))?;
+    let (mut head, ()) = http::Request::new(()).into_parts();
+    head.method = method.clone();
+    head.uri = path.into();
+    head.headers.reserve(HEADERS);
+    head.headers.insert(header::HOST, host);
+    Ok(RequestHeader::from(head))
 }

@@ -1,12 +1,11 @@
 //! Learning an upstream's models from its own list.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::Method;
-use pingora::connectors::http::Connector;
-
-use super::{Broken, Connection, Endpoint};
+use super::fetch::fetch;
+use super::health::ProbeResult;
+use super::probe::is_loading;
+use super::{Change, Connector, Endpoint, Standing, Upstream};
 
 /// What an upstream's own list says, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,65 +13,174 @@ pub struct Learnt {
     pub models: Vec<String>,
 }
 
+impl Learnt {
+    /// Whether both list the same; endpoints of one upstream need not agree on the order.
+    fn is_same(&self, other: &Learnt) -> bool {
+        let sorted = |learnt: &Learnt| {
+            let mut models = learnt.models.clone();
+            models.sort_unstable();
+            models
+        };
+        self == other || sorted(self) == sorted(other)
+    }
+}
+
 /// A model list is short; more than this is something else. In bytes.
 const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
 const MODELS_MAX: usize = 10_000;
 /// The list costs no inference and is local to the server.
 const LIST_WAIT: Duration = Duration::from_secs(10);
+/// Endpoints of one upstream serve the same, so that a few of them suffice.
+const ASKED_MAX: usize = 3;
+/// A host that is not there yet, or still loading, is asked more often.
+const SOON: Duration = Duration::from_secs(2);
+/// One that refuses the key is asked less and less often, down to this: most likely nothing changes before somebody does.
+const REFUSED_WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Asks an upstream which models it serves.
+/// Why an upstream has not told its models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unlearnt {
+    /// For the operator's log, without credentials.
+    pub why: String,
+    /// It wants another key.
+    pub is_refused: bool,
+}
+
+impl Unlearnt {
+    fn because(why: String) -> Unlearnt {
+        Unlearnt {
+            why,
+            is_refused: false,
+        }
+    }
+}
+
+/// Who is told of changes that asking has brought to light.
+pub type Tell<'a> = &'a (dyn Fn(&Endpoint, Change) + Sync);
+
+/// Asks an upstream which models it serves: one endpoint after another, until one answers.
 ///
 /// # Errors
-/// A text for the operator's log, without credentials.
-pub async fn learn(endpoint: &Endpoint, connector: &Connector) -> Result<Learnt, String> {
-    let asked = tokio::time::timeout(LIST_WAIT, ask(endpoint, connector)).await;
-    asked.map_err(|_| format!("no model list within {LIST_WAIT:?}"))?
-}
-
-async fn ask(endpoint: &Endpoint, connector: &Connector) -> Result<Learnt, String> {
-    let mut connection = endpoint
-        .connect(connector)
-        .await
-        .map_err(|broken| broken.to_string())?;
-    let listed = match read_list(endpoint, &mut connection).await {
-        Err(Broken::Stale) => {
-            connection = endpoint
-                .connect(connector)
-                .await
-                .map_err(|broken| broken.to_string())?;
-            read_list(endpoint, &mut connection).await
+/// When none of those that were asked has told.
+pub async fn learn(
+    upstream: &Upstream,
+    connector: &Connector,
+    tell: Tell<'_>,
+) -> Result<Learnt, Unlearnt> {
+    let found = upstream.found_endpoints().await;
+    let endpoints = found.map_err(|broken| Unlearnt::because(broken.to_string()))?;
+    let now = Instant::now();
+    let standings = endpoints
+        .iter()
+        .map(|endpoint| endpoint.health.standing(now));
+    let order = order(
+        &standings.collect::<Vec<_>>(),
+        upstream.state.next_learn_turn(),
+    );
+    let mut unlearnt = Unlearnt::because("it has no address".to_owned());
+    for index in order.into_iter().take(ASKED_MAX) {
+        match ask(&endpoints[index], connector, tell).await {
+            Ok(learnt) => return Ok(learnt),
+            Err(failed) => unlearnt = failed,
         }
-        listed => listed,
-    };
-    let (status, body) = listed.map_err(|broken| broken.to_string())?;
-    connection.release(connector).await;
-    if status != 200 {
-        return Err(format!("its model list has status {status}"));
     }
-    parse(&body)
+    Err(unlearnt)
 }
 
-async fn read_list(
+/// In which order endpoints are asked: the most likely to answer first, and among those that stand alike another one with
+/// each turn.
+fn order(standings: &[Standing], turn: usize) -> Vec<usize> {
+    let count = standings.len();
+    let mut order: Vec<usize> = (0..count)
+        .map(|index| (index + turn % count) % count)
+        .collect();
+    order.sort_by_key(|index| match standings[*index] {
+        Standing::Healthy | Standing::Recovering => 0,
+        Standing::Trial | Standing::Busy => 1,
+        Standing::Loading => 2,
+        Standing::Ejected | Standing::Down => 3,
+    });
+    order
+}
+
+/// How learning from one upstream has gone so far. Pure.
+#[derive(Debug, Default)]
+pub struct LearnProgress {
+    is_failing: bool,
+    refused_in_row: u32,
+    /// The last answer was an empty list where models are known.
+    was_emptied: bool,
+}
+
+impl LearnProgress {
+    /// The upstream has told its models. Whether they take the place of those that are known: they differ, and where none is
+    /// left, it is the second time in a row. Engines that start may answer before they know what they serve.
+    pub fn learnt(&mut self, learnt: &Learnt, known: Option<&Learnt>) -> bool {
+        let had_some = known.is_some_and(|known| !known.models.is_empty());
+        let is_emptied = had_some && learnt.models.is_empty();
+        let is_credible = !is_emptied || self.was_emptied;
+        *self = LearnProgress {
+            was_emptied: is_emptied,
+            ..LearnProgress::default()
+        };
+        is_credible && known.is_none_or(|known| !known.is_same(learnt))
+    }
+
+    /// The upstream has not told. Whether that is news.
+    pub fn failed(&mut self, unlearnt: &Unlearnt) -> bool {
+        let is_news = !self.is_failing || unlearnt.is_refused != (self.refused_in_row > 0);
+        *self = LearnProgress {
+            is_failing: true,
+            refused_in_row: match unlearnt.is_refused {
+                true => self.refused_in_row.saturating_add(1),
+                false => 0,
+            },
+            was_emptied: false,
+        };
+        is_news
+    }
+
+    /// When to ask next. `refresh`: how often one is asked that answers.
+    pub fn next_in(&self, refresh: Duration) -> Duration {
+        if !self.is_failing {
+            return refresh;
+        }
+        let soon = refresh.min(SOON);
+        let doublings = self.refused_in_row.saturating_sub(1).min(16);
+        soon.saturating_mul(1 << doublings).min(REFUSED_WAIT_MAX)
+    }
+}
+
+async fn ask(
     endpoint: &Endpoint,
-    connection: &mut Connection,
-) -> Result<(u16, Vec<u8>), Broken> {
+    connector: &Connector,
+    tell: Tell<'_>,
+) -> Result<Learnt, Unlearnt> {
     let path = format!("{}/models", endpoint.upstream.base.api_path);
-    let mut head = endpoint
-        .head(&Method::GET, &path)
-        .map_err(Broken::Invalid)?;
-    head.insert_header(http::header::ACCEPT, "application/json")
-        .expect("a fixed header is accepted");
-    endpoint.authorize(&mut head, endpoint.credential());
-    connection.ask(Box::new(head), Bytes::new()).await?;
-    let status = connection.head().status.as_u16();
-    let mut body = Vec::new();
-    while let Some(piece) = connection.piece().await? {
-        body.extend_from_slice(&piece);
-        if body.len() > LIST_BYTES_MAX {
-            return Err(Broken::Invalid("its model list is too long".to_owned()));
+    let fetched = fetch(endpoint, &path, LIST_BYTES_MAX, connector);
+    let fetched = tokio::time::timeout(LIST_WAIT, fetched).await;
+    let fetched =
+        fetched.map_err(|_| Unlearnt::because(format!("no model list within {LIST_WAIT:?}")))?;
+    let (status, body) = fetched.map_err(|broken| Unlearnt::because(broken.to_string()))?;
+    let now = Instant::now();
+    let change = match status {
+        503 if is_loading(&body) => endpoint.health.loading(now),
+        // It has loaded: nobody need wait for a probe to say so.
+        200 if endpoint.health.standing(now) == Standing::Loading => {
+            endpoint.health.probed(ProbeResult::Up, true, now)
         }
+        _ => None,
+    };
+    if let Some(change) = change {
+        tell(endpoint, change);
     }
-    Ok((status, body))
+    if status != 200 {
+        return Err(Unlearnt {
+            why: format!("its model list has status {status}"),
+            is_refused: matches!(status, 401 | 403),
+        });
+    }
+    parse(&body).map_err(Unlearnt::because)
 }
 
 /// Reads `{"data": [{"id": …}]}`; a bare array of such objects is taken too (Together's list).
@@ -89,6 +197,67 @@ fn parse(body: &[u8]) -> Result<Learnt, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn list(models: &[&str]) -> Learnt {
+        Learnt {
+            models: models.iter().map(|model| (*model).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn endpoints_that_are_likely_to_answer_are_asked_first_and_take_turns() {
+        use Standing::{Down, Ejected, Healthy, Loading, Recovering, Trial};
+        let standings = [Down, Ejected, Down, Healthy, Loading, Recovering, Trial];
+        assert_eq!(order(&standings, 0), [3, 5, 6, 4, 0, 1, 2]);
+        assert_eq!(order(&standings, 4), [5, 3, 6, 4, 0, 1, 2]);
+        assert_eq!(order(&standings, usize::MAX), [3, 5, 6, 4, 1, 2, 0]);
+        assert_eq!(order(&[], 3), [0; 0]);
+    }
+
+    #[test]
+    fn an_empty_list_is_believed_when_it_has_come_twice_in_a_row() {
+        let known = list(&["a", "b"]);
+        let mut progress = LearnProgress::default();
+        assert!(!progress.learnt(&list(&[]), Some(&known)), "once");
+        assert!(!progress.learnt(&list(&["b", "a"]), Some(&known)), "same");
+        assert!(!progress.learnt(&list(&[]), Some(&known)), "once again");
+        progress.failed(&Unlearnt::because("away".to_owned()));
+        assert!(!progress.learnt(&list(&[]), Some(&known)), "not in a row");
+        assert!(progress.learnt(&list(&[]), Some(&known)), "twice");
+        assert!(!progress.learnt(&list(&[]), Some(&list(&[]))), "no news");
+        assert!(progress.learnt(&list(&["a"]), Some(&list(&[]))));
+        // Where nothing is known, nothing is lost.
+        assert!(LearnProgress::default().learnt(&list(&[]), None));
+    }
+
+    #[test]
+    fn a_refused_key_is_shown_less_and_less_often() {
+        let refresh = Duration::from_secs(30);
+        let away = Unlearnt::because("away".to_owned());
+        let refused = Unlearnt {
+            why: "401".to_owned(),
+            is_refused: true,
+        };
+        let mut progress = LearnProgress::default();
+        assert_eq!(progress.next_in(refresh), refresh);
+        assert!(progress.failed(&away), "news");
+        assert!(!progress.failed(&away), "known");
+        assert_eq!(progress.next_in(refresh), SOON);
+        assert!(progress.failed(&refused), "news again");
+        let waits: Vec<u64> = (0..8)
+            .map(|_| {
+                let wait = progress.next_in(refresh).as_secs();
+                assert!(!progress.failed(&refused), "known");
+                wait
+            })
+            .collect();
+        assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60, 60]);
+        progress.learnt(&list(&["a"]), None);
+        assert_eq!(progress.next_in(refresh), refresh);
+        let often = Duration::from_millis(100);
+        assert!(progress.failed(&away));
+        assert_eq!(progress.next_in(often), often);
+    }
 
     #[test]
     fn lists_of_every_shape_are_read_and_others_refused() {

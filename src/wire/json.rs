@@ -99,7 +99,8 @@ pub fn literal(text: &str) -> Vec<u8> {
 
 /// Whether an object key, given without its quotes, is `name`. Escapes in keys are honoured.
 pub fn key_is(raw_key: &[u8], name: &str) -> bool {
-    if memchr::memchr(b'\\', raw_key).is_none() {
+    // An escape takes more room than what it stands for.
+    if raw_key.len() <= name.len() || !raw_key.contains(&b'\\') {
         return raw_key == name.as_bytes();
     }
     let mut quoted = Vec::with_capacity(raw_key.len() + 2);

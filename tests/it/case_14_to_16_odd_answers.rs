@@ -141,7 +141,6 @@ async fn case_15_another_host_makes_good_what_one_answers_in_html() {
         "close_before",
         "reset_before",
         "status=503",
-        "status=429",
     ] {
         let (odd, sound) = (Sim::that(&[fault]).await, Sim::start().await);
         let weir = Weir::in_front_of([&odd, &sound]).with(GPU_A_FIRST).await;

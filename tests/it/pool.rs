@@ -93,18 +93,16 @@ async fn least_inflight_goes_round_a_busy_host_and_round_robin_does_not() {
         assert!(long.event().await.is_some());
         for _ in 0..10 {
             weir.chat("hi").model("m").send().await.assert_status(200);
+            // The count falls a moment after the answer has left.
+            for (host, in_flight) in [("gpu-a", 1.0), ("gpu-b", 0.0)] {
+                let gauge = format!("weir_upstream_in_flight{{upstream=\"{host}\"}}");
+                comes_to("exchanges in flight", in_flight, async || {
+                    weir.metric(&gauge).await
+                })
+                .await;
+            }
         }
         assert_eq!(busy.requests().len() - 1, at_busy, "{policy}");
-        assert_eq!(
-            weir.metric(r#"weir_upstream_in_flight{upstream="gpu-a"}"#)
-                .await,
-            1.0
-        );
-        assert_eq!(
-            weir.metric(r#"weir_upstream_in_flight{upstream="gpu-b"}"#)
-                .await,
-            0.0
-        );
     }
 }
 
@@ -130,7 +128,7 @@ async fn a_lower_tier_is_used_only_when_no_higher_one_can() {
         ask().await.assert_status(200);
     }
     assert_eq!(finished()[2..], [0, 0]);
-    hosts[1].arm(&["status=429"]);
+    hosts[1].arm(&["status=502"]);
     let answer = ask().await;
     assert_eq!(
         (
@@ -189,6 +187,10 @@ async fn a_host_that_dies_under_load_is_noticed_only_by_those_whose_stream_was_o
         assert!(stream.event().await.is_some());
         open.push(stream);
     }
+    // About half of them; how many exactly is for the hosts' health to say.
+    let is_at_dying = |stream: &&Opened| stream.headers["x-weir-upstream"] == "gpu-a";
+    let at_dying = open.iter().filter(is_at_dying).count();
+    assert!((1..=5).contains(&at_dying), "{at_dying}");
     let [dying, _staying] = hosts;
     dying.stop().await;
     let later = (0..10).map(|round| weir.chat("hi").set("stream", round % 2 == 0).send());
@@ -205,7 +207,7 @@ async fn a_host_that_dies_under_load_is_noticed_only_by_those_whose_stream_was_o
             broken += 1;
         }
     }
-    assert_eq!(broken, 3);
+    assert_eq!(broken, at_dying);
 }
 
 #[tokio::test]
@@ -328,6 +330,19 @@ async fn a_stream_that_has_begun_is_never_tried_elsewhere() {
     assert_eq!(hosts[1].stats().requests, 0);
 }
 
+#[tokio::test]
+async fn every_reader_of_the_metrics_sees_all_of_them() {
+    let hosts = four_hosts().await;
+    let weir = Weir::in_front_of(&hosts).await;
+    let pages = futures::future::join_all((0..64).map(|_| weir.metrics())).await;
+    for page in pages {
+        let series = page
+            .lines()
+            .filter(|line| line.starts_with("weir_upstream_in_flight{"));
+        assert_eq!(series.count(), 4, "{page}");
+    }
+}
+
 // ---- learning -----------------------------------------------------------------------------------------------------
 
 #[tokio::test]
@@ -355,20 +370,21 @@ async fn models_are_learnt_and_then_weir_is_ready() {
 }
 
 #[tokio::test]
-async fn weir_is_not_ready_before_a_host_has_told_its_models() {
-    let host = Sim::with(|options| options.loading = Duration::from_millis(600)).await;
+async fn weir_is_not_ready_before_a_host_has_told_its_models_and_a_request_waits_for_them() {
+    let host = Fickle::that_is(Mood::Loading).await;
     let weir = Weir::in_front_of([&host]).learning().await;
     assert_eq!(weir.admin("/readyz").send().await.status, 503);
     assert_eq!(weir.admin("/healthz").send().await.status, 200);
-    weir.chat("hi")
-        .send()
-        .await
-        .assert_error(404, "model_not_found");
-    comes_to("readiness", 200, async || {
-        weir.admin("/readyz").send().await.status
+    weir.line_with("could not learn").await;
+    let waiting = tokio::spawn(weir.chat("hi").send());
+    comes_to("requests in flight", 1.0, async || {
+        weir.metric("weir_requests_in_flight").await
     })
     .await;
-    weir.chat("hi").send().await.assert_status(200);
+    host.becomes(Mood::Serving);
+    let answer = waiting.await.expect("the client does not panic");
+    answer.assert_status(200);
+    assert_eq!(weir.admin("/readyz").send().await.status, 200);
 }
 
 #[tokio::test]

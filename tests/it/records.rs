@@ -273,7 +273,7 @@ async fn the_admin_listener_serves_what_operators_need_and_nothing_else() {
             &status["phase"],
             &status["in_flight"],
             &status["upstreams"][0]["name"],
-            &status["upstreams"][0]["keys"][0]
+            &status["upstreams"][0]["keys"][0]["label"]
         ),
         (
             &json!("serving"),

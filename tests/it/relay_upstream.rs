@@ -102,6 +102,107 @@ async fn an_early_refusal_that_another_host_makes_good_gets_the_whole_body_there
     );
 }
 
+#[tokio::test]
+async fn a_host_that_begins_a_stream_before_it_has_read_the_body_gets_the_whole_body() {
+    let host = Upstream::start(|mut peer| async move {
+        while let Some(mut head) = peer.head().await {
+            peer.say(stream_head()).await;
+            peer.chunk(": reading\n\n").await;
+            if peer.body(&mut head).await.is_none() {
+                return;
+            }
+            peer.chunk(events(Chat::stream(&["a"]))).await;
+            peer.last_chunk().await;
+        }
+    })
+    .await;
+    let weir = Weir::in_front_of([&host]).await;
+    for _ in 0..2 {
+        let mut body = json!({"model": MODEL, "stream": true, "messages": []})
+            .to_string()
+            .into_bytes();
+        body.resize(20 << 20, b' ');
+        let answer = weir.post("/v1/chat/completions").body(body).send().await;
+        answer.assert_clean_stream();
+    }
+    let bodies = host.requests();
+    assert!(bodies.iter().all(|seen| seen.body.len() >= 20 << 20));
+    assert_eq!((host.connections(), bodies.len()), (1, 2));
+}
+
+/// A host of HTTP/2 that begins its answer before it reads, and puts into it how many bytes it has read.
+struct CountingHost(std::net::SocketAddr);
+
+impl CountingHost {
+    async fn start() -> CountingHost {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut connection = h2::server::handshake(stream).await.unwrap();
+                    while let Some(Ok((request, respond))) = connection.accept().await {
+                        tokio::spawn(CountingHost::answer(request, respond));
+                    }
+                });
+            }
+        });
+        CountingHost(address)
+    }
+
+    async fn answer(
+        request: http::Request<h2::RecvStream>,
+        mut respond: h2::server::SendResponse<bytes::Bytes>,
+    ) {
+        let head = http::Response::builder()
+            .header("content-type", "application/json")
+            .body(())
+            .unwrap();
+        let mut answer = respond.send_response(head, false).unwrap();
+        let (mut body, mut count) = (request.into_body(), 0);
+        while let Some(piece) = body.data().await {
+            let bytes = piece.expect("the body is not broken off").len();
+            body.flow_control().release_capacity(bytes).unwrap();
+            count += bytes;
+        }
+        let text = json!({"choices": [], "count": count}).to_string();
+        answer.send_data(text.into(), true).unwrap();
+    }
+}
+
+impl Host for CountingHost {
+    fn url(&self) -> String {
+        format!("http://{}", self.0)
+    }
+
+    fn models(&self) -> Vec<String> {
+        vec![MODEL.to_owned()]
+    }
+}
+
+#[tokio::test]
+async fn an_http_2_host_that_answers_before_it_has_read_the_body_gets_the_whole_body() {
+    let host = CountingHost::start().await;
+    let weir = Weir::in_front_of([&host]).each("http: http2").await;
+    for _ in 0..2 {
+        let body = large_body(20 << 20, MODEL);
+        let answer = weir.post("/v1/chat/completions").body(body).send().await;
+        answer.assert_status(200);
+        assert_eq!(answer.json()["count"], 20 << 20);
+    }
+}
+
+#[tokio::test]
+async fn a_body_in_a_coding_that_nobody_asked_for_is_no_answer() {
+    let coded = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+    let host = Upstream::answering(coded).await;
+    let weir = Weir::in_front_of([&host]).await;
+    weir.chat("hi")
+        .send()
+        .await
+        .assert_error(502, "upstream_invalid_response");
+}
+
 // ---- informational answers ----------------------------------------------------------------------------------------
 
 #[tokio::test]

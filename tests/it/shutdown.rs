@@ -208,3 +208,40 @@ async fn a_second_signal_does_not_wait_for_the_first() {
         begun.elapsed()
     );
 }
+
+#[tokio::test]
+async fn what_passes_through_and_is_cut_at_the_end_is_written_down() {
+    let host = host_that_waits_within_streams().await;
+    let mut weir = Weir::in_front_of([&host])
+        .with("server: { shutdown_grace: 300ms }")
+        .await;
+    let body = serde_json::json!({"stream": true})
+        .to_string()
+        .replace(' ', "");
+    let mut stream = weir.post("/gpu-a/v1/anything").body(body).open().await;
+    assert!(stream.event().await.is_some());
+    let begun = Instant::now();
+    weir.signal(Signal::SIGTERM);
+    assert_eq!(weir.exited().await.code(), Some(0));
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
+    let line = weir.access_line().await;
+    assert_eq!(
+        (
+            &line["fault"],
+            &line["status"],
+            &line["upstream"],
+            &line["path"]
+        ),
+        (
+            &"shutting_down".into(),
+            &200.into(),
+            &"gpu-a".into(),
+            &"/gpu-a/v1/anything".into()
+        )
+    );
+    assert!(weir.everything_written().contains("time is up"));
+}

@@ -105,6 +105,62 @@ async fn a_pooled_connection_that_is_reset_over_the_request_is_replaced() {
 }
 
 #[tokio::test]
+async fn after_two_pooled_connections_that_died_a_new_one_is_made() {
+    // Each connection answers once, when it is told to, and closes when a second request has come.
+    let host = Upstream::start(|mut peer| async move {
+        peer.request().await;
+        peer.await_word().await;
+        peer.say(reply("200 OK", OK)).await;
+        peer.request().await;
+    })
+    .await;
+    let weir = Weir::in_front_of([&host]).await;
+    let release = async {
+        host.has_requests(4).await;
+        (0..5).for_each(|_| host.go_on());
+    };
+    let first = futures::future::join_all((0..4).map(|_| weir.chat("hi").send()));
+    for answer in tokio::join!(first, release).0 {
+        answer.assert_status(200);
+    }
+    weir.chat("hi").send().await.assert_status(200);
+    assert_eq!((host.connections(), host.requests().len()), (5, 7));
+}
+
+#[tokio::test]
+async fn what_was_written_whole_is_not_sent_again_where_that_is_switched_off() {
+    // Each connection answers once, and closes over the next request: when all of it has come, or before.
+    let host = |whole: bool| {
+        Upstream::start(move |mut peer| async move {
+            peer.request().await;
+            peer.say(reply("200 OK", OK)).await;
+            if whole {
+                peer.request().await;
+            } else {
+                peer.head().await;
+                peer.reset();
+            }
+        })
+    };
+    let (whole, part) = (host(true).await, host(false).await);
+    for (host, repeated) in [(&whole, false), (&part, true)] {
+        let weir = Weir::in_front_of([host])
+            .with("failover: { repeat_sent: false }")
+            .await;
+        weir.chat("hi").send().await.assert_status(200);
+        let body = large_body(20 << 20, MODEL);
+        let answer = weir.post("/v1/chat/completions").body(body).send().await;
+        if repeated {
+            answer.assert_status(200);
+        } else {
+            answer.assert_error(502, "upstream_closed");
+        }
+        assert_eq!(host.connections(), 1 + usize::from(repeated));
+    }
+    assert_eq!(whole.requests().len(), 2);
+}
+
+#[tokio::test]
 async fn a_new_connection_that_closes_over_the_request_is_not_tried_again_at_the_same_host() {
     let host = Upstream::start(|mut peer| async move {
         peer.request().await;

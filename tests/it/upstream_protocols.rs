@@ -119,3 +119,21 @@ async fn a_certificate_for_another_name_or_by_another_authority_is_refused() {
         .await;
     weir.chat("hi").send().await.assert_status(200);
 }
+
+#[tokio::test]
+async fn an_answer_before_the_body_is_heard_over_tls() {
+    let (authority, host) = host_with_tls("gpu.internal").await;
+    let weir = Weir::in_front_of([&host])
+        .each("http: http1")
+        .each(&trusting(&authority, ", server_name: gpu.internal"))
+        .await;
+    for style in ["keep", "close"] {
+        host.arm(&[&format!("early_response=413 style={style} count=1")]);
+        let mut body = weir.chat("hi").bytes().to_vec();
+        body.resize(20 << 20, b' ');
+        let answer = weir.post("/v1/chat/completions").body(body).send().await;
+        answer.assert_status(413);
+        assert!(answer.error()["message"].is_string(), "{}", answer.text());
+        weir.chat("hi").send().await.assert_status(200);
+    }
+}

@@ -13,6 +13,8 @@ use crate::framing::Framing;
 const READ_BYTES: usize = 64 << 10;
 /// Largest answer head taken, in bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;
+/// Most headers of an answer.
+const HEADERS_MAX: usize = 64;
 
 /// A connection that can carry one exchange after the other.
 pub struct Connection {
@@ -28,12 +30,13 @@ pub struct Answer {
     pub reusable: bool,
 }
 
-/// The head of an answer.
-struct Head {
-    status: u16,
+/// The head of an answer whose body has yet to be heard. The bytes after it wait in the connection's buffer.
+pub struct Head {
+    pub status: u16,
     framing: Framing,
     reusable: bool,
     bytes: usize,
+    filled: usize,
 }
 
 impl Connection {
@@ -59,12 +62,44 @@ impl Connection {
         request: &[u8],
         take: &mut (dyn FnMut(&[u8]) -> Result<()> + Send),
     ) -> Result<Answer> {
+        let head = self.ask(request).await?;
+        self.hear(head, take).await
+    }
+
+    /// Sends `request`, a whole message, and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// When there is none, or it is not HTTP/1.1.
+    pub async fn ask(&mut self, request: &[u8]) -> Result<Head> {
         self.stream
             .write_all(request)
             .await
             .context("cannot send the request")?;
-        let (mut head, mut filled) = self.read_head().await?;
-        let mut start = head.bytes;
+        self.read_head().await
+    }
+
+    /// The value of a header of the answer that has begun, until its body is heard.
+    pub fn header(&self, head: &Head, name: &str) -> Option<String> {
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut parsed = httparse::Response::new(&mut headers);
+        parsed.parse(&self.buffer[..head.bytes]).ok()?;
+        let found = parsed
+            .headers
+            .iter()
+            .find(|header| header.name.eq_ignore_ascii_case(name))?;
+        Some(String::from_utf8_lossy(found.value).into_owned())
+    }
+
+    /// Gives each piece of the answer's body to `take` as it comes.
+    ///
+    /// # Errors
+    /// An answer that is cut off or badly framed, and whatever `take` returns.
+    pub async fn hear(
+        &mut self,
+        mut head: Head,
+        take: &mut (dyn FnMut(&[u8]) -> Result<()> + Send),
+    ) -> Result<Answer> {
+        let (mut start, mut filled) = (head.bytes, head.filled);
         loop {
             let used = head.framing.feed(&self.buffer[start..filled], take)?;
             if head.framing.ended() {
@@ -101,8 +136,8 @@ impl Connection {
         }
     }
 
-    /// Reads until the head is there; returns it and how much of the buffer is filled.
-    async fn read_head(&mut self) -> Result<(Head, usize)> {
+    /// Reads until the head is there.
+    async fn read_head(&mut self) -> Result<Head> {
         let mut filled = 0;
         loop {
             match self
@@ -115,7 +150,7 @@ impl Connection {
                 bytes => filled += bytes,
             }
             if let Some(head) = parse_head(&self.buffer[..filled])? {
-                return Ok((head, filled));
+                return Ok(head);
             }
             if filled >= HEAD_BYTES_MAX {
                 bail!("the head of the answer is above {HEAD_BYTES_MAX} bytes");
@@ -125,7 +160,7 @@ impl Connection {
 }
 
 fn parse_head(received: &[u8]) -> Result<Option<Head>> {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut head = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(bytes) = head.parse(received).context("not an answer")? else {
         return Ok(None);
@@ -140,5 +175,6 @@ fn parse_head(received: &[u8]) -> Result<Option<Head>> {
         framing,
         reusable,
         bytes,
+        filled: received.len(),
     }))
 }

@@ -1,17 +1,27 @@
 //! `load`: the benchmark's tool. Arguments become one command; an error becomes exit code 1 and one line.
 
+mod accounts;
 mod chat;
 mod checked;
 mod client;
 mod compare;
 mod drive;
 mod events;
+mod figures;
 mod framing;
 mod host;
 mod manual;
+mod paper;
 mod process;
+mod quiet;
+mod random;
+mod reloads;
 mod request;
+mod sim;
+mod soak;
 mod tally;
+mod traffic;
+mod weir;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -35,6 +45,10 @@ struct Cli {
 enum Command {
     /// Measures weir beside nginx and beside a direct connection, and prints a table
     Compare(compare::CompareArgs),
+    /// Lets hosts die, stall and come back under traffic through weir, and checks what clients saw
+    Soak(soak::SoakArgs),
+    /// Reloads weir's configuration hundreds of times under traffic, and a large one beside single requests
+    Reloads(reloads::ReloadsArgs),
     /// Serves fixed answers, as an engine would, until stopped
     Host(HostArgs),
     /// Sends GET requests in closed loops
@@ -98,6 +112,8 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Compare(args) => compare::run(args).await,
+        Command::Soak(args) => soak::run(args).await,
+        Command::Reloads(args) => reloads::run(args).await,
         Command::Get(args) => manual::get(args).await,
         Command::Chat(args) => manual::chat(args).await,
         Command::Host(args) => {

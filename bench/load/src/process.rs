@@ -37,6 +37,24 @@ impl Process {
     /// When the program cannot be started.
     pub fn start(
         name: &'static str,
+        command: Command,
+        output: &Path,
+        cores: Option<&[usize]>,
+    ) -> Result<Process> {
+        Process::start_to_die_by(Signal::SIGTERM, name, command, output, cores)
+    }
+
+    /// The same, for a process that may be stopped when this program is killed: a stopped one would only wake to SIGKILL.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn start_stoppable(name: &'static str, command: Command, output: &Path) -> Result<Process> {
+        Process::start_to_die_by(Signal::SIGKILL, name, command, output, None)
+    }
+
+    fn start_to_die_by(
+        death: Signal,
+        name: &'static str,
         mut command: Command,
         output: &Path,
         cores: Option<&[usize]>,
@@ -51,7 +69,7 @@ impl Process {
         unsafe {
             command.pre_exec(move || {
                 // Even if this program is killed, its children do not outlive it.
-                nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
+                nix::sys::prctl::set_pdeathsig(death)?;
                 if let Some(set) = &affinity {
                     sched_setaffinity(Pid::from_raw(0), set)?;
                 }
@@ -63,6 +81,27 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
         Ok(Process { name, child })
+    }
+
+    /// # Errors
+    /// When the process is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        kill(self.pid(), signal).with_context(|| format!("{}: cannot send {signal}", self.name))
+    }
+
+    /// Ends it as a crash does, and waits until it is gone.
+    ///
+    /// # Errors
+    /// When it had gone by itself.
+    pub fn crash(mut self) -> Result<()> {
+        self.still_runs()?;
+        self.signal(Signal::SIGKILL)?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
     }
 
     /// # Errors
@@ -110,7 +149,7 @@ impl Process {
     /// The process and its descendants.
     fn tree(&self) -> Vec<Pid> {
         let parents = parents();
-        let mut tree = vec![Pid::from_raw(self.child.id() as i32)];
+        let mut tree = vec![self.pid()];
         let mut next = 0;
         while let Some(parent) = tree.get(next).copied() {
             tree.extend(
@@ -127,9 +166,14 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            // Its number may be another's by now.
+            return;
+        }
         let tree = self.tree();
-        // A process that is gone already needs no signal: errors change nothing here.
+        // A process that is gone already needs no signal: errors change nothing here. One that is stopped must be woken.
         let _ = kill(tree[0], Signal::SIGTERM);
+        let _ = kill(tree[0], Signal::SIGCONT);
         let deadline = Instant::now() + END_WAIT;
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));

@@ -51,7 +51,6 @@ fn check(file: &Path) -> Option<String> {
 /// Typing goes through every broken state there is; each is sound or a problem, never a panic.
 #[test]
 fn no_text_brings_the_reader_down() {
-    let text = fs::read(root().join("conf/hybrid-tiers.yaml")).expect("an example");
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut below = |limit: usize| {
         // xorshift64: the same texts on every run.
@@ -61,8 +60,10 @@ fn no_text_brings_the_reader_down() {
         usize::try_from(random % limit as u64).expect("below the limit")
     };
     let alphabet = b" \n\t:-{}[],&*#!|>'\"%@`$<?~0a\xff";
-    for _ in 0..500 {
-        let mut broken = text.clone();
+    let texts = ["conf/hybrid-tiers.yaml", "conf/failover.yaml"]
+        .map(|name| fs::read(root().join(name)).expect("an example"));
+    for turn in 0..600 {
+        let mut broken = texts[turn % texts.len()].clone();
         for _ in 0..=below(4) {
             let at = below(broken.len());
             match below(3) {

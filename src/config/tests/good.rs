@@ -14,6 +14,8 @@ fn target(upstream: &str, model: &str, tier: u32) -> Target {
         upstream: upstream.to_owned(),
         model: model.to_owned(),
         tier,
+        weight: 1,
+        price: None,
     }
 }
 
@@ -29,7 +31,10 @@ upstreams:
 "#,
     );
     assert_eq!(config.listen[0].address.to_string(), "127.0.0.1:8080");
-    assert_eq!(config.admin.map(|admin| admin.port()), Some(9090));
+    assert_eq!(
+        config.admin.as_ref().map(|admin| admin.address.port()),
+        Some(9090)
+    );
     let bases: Vec<_> = config
         .upstreams
         .iter()
@@ -80,7 +85,7 @@ models:
         (Kind::Openai, &UpstreamModels::Targets)
     );
     let fast = &config.models["fast"];
-    assert_eq!(fast.policy, Policy::LeastInflight);
+    assert_eq!(fast.policy, Policy::Health);
     assert_eq!(
         fast.targets,
         [
@@ -103,7 +108,7 @@ fn addresses_in_all_their_forms() {
         ("listen: 127.0.0.1:0\nadmin: off", "127.0.0.1:0", "off"),
         ("admin: false", "127.0.0.1:8080", "off"),
         (
-            "listen: '[::1]:8080'\nadmin: 0.0.0.0:1",
+            "listen: '[::1]:8080'\nadmin: { address: '0.0.0.0:1', token: { value: t } }",
             "[::1]:8080",
             "0.0.0.0:1",
         ),
@@ -136,7 +141,7 @@ fn addresses_in_all_their_forms() {
         assert_eq!(
             config
                 .admin
-                .map_or("off".to_owned(), |admin| admin.to_string()),
+                .map_or("off".to_owned(), |admin| admin.address.to_string()),
             admin,
             "{text}"
         );
@@ -358,14 +363,24 @@ fn a_file_that_is_no_configuration_is_not_read_whole() {
 #[test]
 fn warnings() {
     let gpu = "upstreams: [{ name: a, kind: vllm, url: 'http://a' }]";
+    let two = |models: &str| {
+        format!(
+            "upstreams: [{{ name: a, kind: openai, keys: [{{ value: s, label: a, models: [m, 'gpt-5*'] }}] }}, {{ name: off, kind: vllm, url: 'http://b', status: offline }}]\nmodels: {{ {models} }}"
+        )
+    };
     let cases = [
         (format!("listen: 0.0.0.0:8080\n{gpu}"), "in cleartext, and clients are not authenticated yet"),
-        (format!("admin: '[::]:9090'\n{gpu}"), "asks nobody who they are"),
         ("upstreams: [{ name: a, kind: groq }]".to_owned(), "groq will refuse it"),
         ("upstreams: [{ name: a, kind: azure, url: 'https://a', headers: { api-key: b } }]".to_owned(), "serves no model"),
         ("upstreams: [{ name: a, kind: azure, url: 'https://a', headers: { api-key: b }, models: auto }]".to_owned(), "learns models from the list of azure"),
         ("upstreams: [{ name: a, kind: vllm, url: 'http://a', keys: [{ value: b }] }]".to_owned(), "keys in cleartext"),
         ("upstreams: [{ name: a, kind: vllm, url: 'https://a', tls: { verify: false } }]".to_owned(), "does not verify"),
+        ("upstreams: [{ name: a, kind: vllm, url: 'http://a', status: offline }]".to_owned(), "all are offline or in maintenance"),
+        (two("m: { targets: [{ upstream: off }] }"), "model m: all its targets are at upstreams that are offline"),
+        (two("m: { policy: split, targets: [{ upstream: a }] }"), "`policy: split` has one target"),
+        (two("m: { targets: [{ upstream: a, weight: 2 }, { upstream: off }] }"), "`weight` has no effect with `policy: health`"),
+        (two("m: { policy: cost, targets: [{ upstream: a, price: { input: 1, output: 1 } }, { upstream: off }] }"), "1 of 2 targets have no `price`"),
+        (two("m: { targets: [{ upstream: a, model: gpt-4 }] }"), "key a is for none of its models"),
     ];
     for (text, expected) in cases {
         let warnings = sound(&text).warnings();

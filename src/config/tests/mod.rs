@@ -2,6 +2,7 @@
 
 mod bad_files;
 mod good;
+mod settings;
 mod shipped;
 
 use std::path::PathBuf;

@@ -52,7 +52,7 @@ fn the_defaults_shown_are_those_in_force() {
         .expect("weir.yaml");
     let minimal = "upstreams: [{ name: gpu-a, kind: vllm, url: 'http://127.0.0.1:8000' }]";
     let in_force = folder
-        .parse(Path::new("minimal.yaml"), minimal)
+        .parse(Path::new("weir.yaml"), minimal)
         .expect("a sound configuration");
     assert_eq!(format!("{shown:#?}"), format!("{in_force:#?}"));
 }
@@ -75,10 +75,10 @@ fn every_setting_is_shown() {
     shown.visit(&schema, "", &schema, &value);
     assert_eq!(shown.settings, settings(&schema));
     let with_default: BTreeSet<_> = shown.defaults.difference(&shown.at_default).collect();
-    // Its default is shown in the longer form; `the_defaults_shown_are_those_in_force` looks at that.
+    // Their defaults are shown in the longer form; `the_defaults_shown_are_those_in_force` looks at that.
     assert_eq!(
         with_default.into_iter().collect::<Vec<_>>(),
-        [".listen"],
+        [".admin", ".listen"],
         "defaults that are not shown"
     );
 }
@@ -186,6 +186,9 @@ impl Folder {
             "tls/cert.pem",
             "tls/key.pem",
             "tls/ca.pem",
+            "tls/other-cert.pem",
+            "tls/other-key.pem",
+            "hosts.txt",
             "secrets/key-b",
             "secrets/header",
         ] {

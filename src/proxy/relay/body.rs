@@ -1,15 +1,16 @@
 //! Answers that are no streams of events.
 
+use std::time::Instant;
+
 use bytes::{Bytes, BytesMut};
 use http::{StatusCode, header};
-use pingora::http::ResponseHeader;
 use serde::de::IgnoredAny;
 
 use crate::fault::{Fault, Wait};
-use crate::proxy::attempt::{Attempt, Failure, Refusal, Whole};
+use crate::proxy::attempt::{Attempt, Cause, Failure, Refusal, Whole};
 use crate::proxy::client::Client;
 use crate::proxy::exchange::Exchange;
-use crate::proxy::headers;
+use crate::proxy::headers::{self, AnswerHead};
 use crate::proxy::settle::Record;
 use crate::proxy::watch::{Interrupted, watched};
 use crate::upstream::Connection;
@@ -57,6 +58,7 @@ pub async fn json(
             }));
         }
     };
+    attempt.note_first_byte();
     record.stream = false;
     record.usage = usage;
     Ok(Some(Whole { head, body: held }))
@@ -86,23 +88,34 @@ pub async fn refusal(
     client: &mut Client<'_>,
 ) -> Failure {
     let mut source = Source::new(attempt, connection, encoding);
-    let (body, complete) = match source.hold(client).await {
-        Ok(read) => read,
-        Err(fault) => return attempt.failed(fault),
-    };
-    let head = source.head(Some(body.len()), client);
-    let status = head.status.as_u16();
+    source.due = attempt.head_by();
+    let status = source.connection.head().status.as_u16();
     let fault = Fault::UpstreamStatus {
         upstream: attempt.name(),
         status,
     };
+    let (body, complete) = match source.hold(client).await {
+        Ok(read) => read,
+        Err(Fault::ClientGone) => return Failure::Final(Fault::ClientGone),
+        // Its status says enough, whatever has become of its words.
+        Err(_) => return attempt.failed(fault),
+    };
+    let head = source.head(Some(body.len()), client);
     if !complete {
         return attempt.failed(fault);
     }
+    let reason = openai::reason_of(&body);
     let said = is_json(&body).then_some(Whole { head, body });
-    let refusal = Refusal { fault, said };
+    let refusal = Refusal {
+        fault,
+        said,
+        reason,
+    };
     if retriable {
-        Failure::Next(refusal)
+        Failure::Next {
+            refusal,
+            cause: Cause::Endpoint,
+        }
     } else {
         Failure::Stands(refusal)
     }
@@ -128,6 +141,8 @@ struct Source<'a> {
     connection: &'a mut Connection,
     decoder: Option<Decoder>,
     ended: bool,
+    /// When all of it is to be here.
+    due: Instant,
 }
 
 impl<'a> Source<'a> {
@@ -139,21 +154,22 @@ impl<'a> Source<'a> {
         Source {
             decoder: encoding.map(Decoder::new),
             connection,
+            due: attempt.total_by,
             attempt,
             ended: false,
         }
     }
 
-    /// The head for the client.
-    fn head(&self, length: Option<usize>, client: &Client<'_>) -> ResponseHeader {
+    /// The head for the client. To be called once.
+    fn head(&mut self, length: Option<usize>, client: &Client<'_>) -> AnswerHead {
         let version = client.session.req_header().version;
-        headers::down(self.connection.head(), length, version)
+        headers::down(self.connection.take_head(), length, version)
     }
 
     /// The next piece; `None` at the end.
     async fn piece(&mut self, client: &mut Client<'_>) -> Result<Option<Bytes>, Fault> {
         while !self.ended {
-            let read = watched(client, self.attempt.total_by, self.connection.piece()).await;
+            let read = watched(client, self.due, self.connection.piece()).await;
             let upstream = || self.attempt.name();
             let read = read.map_err(|interrupted| match interrupted {
                 Interrupted::ClientGone => Fault::ClientGone,
@@ -226,6 +242,7 @@ impl<'a> Source<'a> {
             .get(header::CONTENT_LENGTH)
             .filter(|_| self.decoder.is_none());
         let length = declared.and_then(|value| value.to_str().ok()?.parse().ok());
+        self.attempt.note_first_byte();
         let head = introduce(self.attempt.exchange, self.head(length, client), record);
         record.stream = false;
         let passed = self.pass_pieces(head, held, client, record).await;
@@ -234,7 +251,7 @@ impl<'a> Source<'a> {
 
     async fn pass_pieces(
         &mut self,
-        head: ResponseHeader,
+        head: AnswerHead,
         held: Bytes,
         client: &mut Client<'_>,
         record: &mut Record,

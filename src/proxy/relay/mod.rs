@@ -6,37 +6,35 @@ mod stream;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use pingora::http::ResponseHeader;
 
 use crate::fault::Fault;
 use crate::wire::encoding::{DecodeError, Decoder};
 
 use super::attempt::Attempt;
 use super::exchange::Exchange;
-use super::headers::{self, X_REQUEST_ID, X_WEIR_ATTEMPTS, X_WEIR_UPSTREAM};
+use super::headers::{AnswerHead, X_REQUEST_ID, X_WEIR_ATTEMPTS, X_WEIR_FALLBACK, X_WEIR_UPSTREAM};
 use super::settle::Record;
 
 pub use body::{json, opaque, refusal, whole};
 pub use stream::stream;
 
 /// Adds what weir says itself to the head of an answer, and notes that the answer begins.
-fn introduce(exchange: &Exchange, mut head: ResponseHeader, record: &mut Record) -> ResponseHeader {
-    headers::set_down(&mut head, X_REQUEST_ID, record.request_id.clone());
+fn introduce(exchange: &Exchange, mut head: AnswerHead, record: &mut Record) -> AnswerHead {
+    head.headers.insert(X_REQUEST_ID, record.request_id.clone());
     if exchange.snapshot.config.server.response_headers {
-        headers::set_down(
-            &mut head,
-            X_WEIR_ATTEMPTS,
-            HeaderValue::from(record.attempts),
-        );
-        let name = record
-            .upstream
-            .as_ref()
-            .map(|endpoint| endpoint.label.clone());
-        if let Some(name) = name {
-            headers::set_down(&mut head, X_WEIR_UPSTREAM, name);
+        head.headers
+            .insert(X_WEIR_ATTEMPTS, HeaderValue::from(record.attempts));
+        if let Some(endpoint) = &record.upstream {
+            let label = endpoint.account.label.clone();
+            head.headers.insert(X_WEIR_UPSTREAM, label);
         }
     }
+    let fallback = record.fallback.as_deref();
+    if let Some(fallback) = fallback.and_then(|model| HeaderValue::from_str(model).ok()) {
+        head.headers.insert(X_WEIR_FALLBACK, fallback);
+    }
     record.status = head.status.as_u16();
+    record.note_accepted();
     exchange.accepted();
     head
 }

@@ -5,13 +5,15 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
 
 use crate::fault::{Fault, is_retriable};
-use crate::proxy::attempt::{Attempt, Failure, Refusal, Whole};
+use crate::proxy::attempt::{Attempt, Cause, Failure, Refusal, Whole};
 use crate::proxy::client::Client;
 use crate::proxy::headers;
 use crate::proxy::settle::Record;
-use crate::proxy::watch::{gone, watched};
+use crate::proxy::watch::{gone, until, watched, within};
 use crate::upstream::{Broken, Connection};
 use crate::wire::encoding::{Decoder, Encoding};
 use crate::wire::openai::{self, Ending, Glance, Reader};
@@ -75,8 +77,13 @@ pub async fn stream(
     {
         return Err(first_event_failed(attempt, connection, payload, client));
     }
+    attempt.note_first_byte();
     record.stream = true;
-    let head = headers::down(connection.head(), None, client.session.req_header().version);
+    let head = headers::down(
+        connection.take_head(),
+        None,
+        client.session.req_header().version,
+    );
     let head = introduce(attempt.exchange, head, record);
     client.begin_stream(head).await.map_err(Failure::Final)?;
     let relayed = run(&mut events, connection, client, record).await;
@@ -118,21 +125,20 @@ async fn await_first(
 /// An error in place of the first event gets the status that it would have had without the stream.
 fn first_event_failed(
     attempt: &Attempt<'_>,
-    connection: &Connection,
+    connection: &mut Connection,
     payload: &[u8],
     client: &Client<'_>,
 ) -> Failure {
     let upstream = attempt.name();
-    let status = openai::status_of_error(payload).unwrap_or(502);
-    if attempt.credential && matches!(status, 401 | 403) {
-        return attempt.failed(Fault::CredentialRefused { upstream, status });
-    }
+    let reason = openai::reason_of(payload);
+    let unsaid = if reason.context_too_long { 400 } else { 502 };
+    let status = openai::status_of_error(payload).unwrap_or(unsaid);
     let said = openai::error_of_event(payload).and_then(|body| {
         let version = client.session.req_header().version;
-        let mut head = headers::down(connection.head(), Some(body.len()), version);
-        head.set_status(status).ok()?;
-        head.insert_header(http::header::CONTENT_TYPE, "application/json")
-            .ok()?;
+        let mut head = headers::down(connection.take_head(), Some(body.len()), version);
+        head.status = StatusCode::from_u16(status).ok()?;
+        let json = HeaderValue::from_static("application/json");
+        head.headers.insert(CONTENT_TYPE, json);
         Some(Whole {
             head,
             body: body.into(),
@@ -141,9 +147,13 @@ fn first_event_failed(
     let refusal = Refusal {
         fault: Fault::FirstEvent { upstream, status },
         said,
+        reason,
     };
     if is_retriable(status) {
-        Failure::Next(refusal)
+        Failure::Next {
+            refusal,
+            cause: Cause::Endpoint,
+        }
     } else {
         Failure::Stands(refusal)
     }
@@ -157,15 +167,19 @@ async fn run(
     record: &mut Record,
 ) -> Result<(), Fault> {
     let idle = events.attempt.timeouts().idle;
-    let mut timer = pin!(tokio::time::sleep(idle));
     let mut heard = Instant::now();
+    let mut timer = pin!(until(heard + idle));
     loop {
-        events.flush(client, record).await?;
+        if events.flush(client, record).await? {
+            // What the client took to read is not the upstream's silence.
+            heard = Instant::now();
+        }
         match events.state {
             State::Ended => return events.read_end(connection, client).await,
-            State::Failed { .. } => {
+            State::Failed { ref payload, .. } => {
                 return Err(Fault::ErrorEvent {
                     upstream: events.attempt.name(),
+                    status: openai::status_of_error(payload).unwrap_or(502),
                 });
             }
             State::Waiting | State::Running => {}
@@ -176,11 +190,10 @@ async fn run(
             () = gone(client) => return Err(Fault::ClientGone),
             () = &mut timer => {
                 // The timer is not moved with every event; it looks when it fires.
-                let quiet = heard.elapsed();
-                if quiet >= idle {
+                if heard.elapsed() >= idle {
                     return Err(Fault::Stalled { upstream: events.attempt.name(), idle });
                 }
-                timer.as_mut().reset((Instant::now() + idle - quiet).into());
+                timer.set(until(heard + idle));
                 continue;
             }
         };
@@ -265,9 +278,9 @@ impl<'a> Events<'a> {
             }
             first
         };
-        match tokio::time::timeout(END_WAIT, rest).await {
+        match within(END_WAIT, rest).await {
             // The second half of the last line end, where CR LF was cut.
-            Ok(Ok(Some(rest))) if self.cut_line_end && rest.first() == Some(&b'\n') => {
+            Some(Ok(Some(rest))) if self.cut_line_end && rest.first() == Some(&b'\n') => {
                 client.send(Bytes::from_static(b"\n")).await
             }
             _ => Ok(()),
@@ -285,15 +298,16 @@ impl<'a> Events<'a> {
                 });
             }
         }
-        self.flush(client, record).await
+        self.flush(client, record).await.map(|_| ())
     }
 
-    async fn flush(&mut self, client: &mut Client<'_>, record: &mut Record) -> Result<(), Fault> {
+    /// Sends what is ready; whether there was something.
+    async fn flush(&mut self, client: &mut Client<'_>, record: &mut Record) -> Result<bool, Fault> {
         let Some(bytes) = self.out.take() else {
-            return Ok(());
+            return Ok(false);
         };
         record.note_first_byte();
-        client.send(bytes).await
+        client.send(bytes).await.map(|()| true)
     }
 
     /// Sends what came before the break and, where the upstream has said itself what is wrong, its own words; gives the

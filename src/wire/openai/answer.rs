@@ -86,7 +86,13 @@ pub fn status_of_error(payload: &[u8]) -> Option<u16> {
     let status = numbers
         .filter_map(|number| u16::try_from(number).ok())
         .find(|status| (400..600).contains(status));
-    status.or_else(|| status_of_kind(error["type"].as_str()?))
+    // TGI: `error_type` beside a text.
+    let kinds = ["type", "error_type"].iter();
+    status.or_else(|| {
+        kinds
+            .filter_map(|name| error[*name].as_str())
+            .find_map(status_of_kind)
+    })
 }
 
 fn status_of_kind(kind: &str) -> Option<u16> {
@@ -101,6 +107,8 @@ fn status_of_kind(kind: &str) -> Option<u16> {
         | "requests"
         | "insufficient_quota" => Some(429),
         "overloaded_error" => Some(503),
+        "validation" => Some(422),
+        "overloaded" => Some(429),
         _ => None,
     }
 }

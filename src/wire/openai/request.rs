@@ -74,6 +74,17 @@ pub fn envelope(body: &[u8]) -> Result<Envelope, Malformed> {
     checked(found)
 }
 
+/// The text of a member at the top of a JSON body; `None` where it is absent or no string.
+pub fn text_member(body: &[u8], name: &str) -> Option<String> {
+    let mut found = None;
+    let read = json::members(body, |key, Member { value, .. }| {
+        if json::key_is(key, name) {
+            found = json::text_of(&body[value]).map(Cow::into_owned);
+        }
+    });
+    read.ok().and(found)
+}
+
 /// Reads the envelope of a `multipart/form-data` body.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::answer::{Answer, Opened};
-use super::tls::Authority;
+use super::tls::{Authority, TlsClient};
 use super::within;
 
 type Body = BoxBody<Bytes, Infallible>;
@@ -204,10 +204,16 @@ impl Connection {
         name: &str,
         offered: &[&str],
     ) -> (Connection, Protocol) {
+        Connection::over_tls(to, authority.client(name).offering(offered)).await
+    }
+
+    /// A connection over TLS, and the protocol that was negotiated.
+    pub async fn over_tls(to: SocketAddr, client: TlsClient) -> (Connection, Protocol) {
         let stream = within("connection", TcpStream::connect(to))
             .await
             .expect("weir accepts connections");
-        let stream = within("TLS handshake", authority.connect(stream, name, offered))
+        let authority = format!("{}:{}", client.name(), to.port());
+        let stream = within("TLS handshake", client.connect(stream))
             .await
             .expect("the handshake succeeds");
         let chosen = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
@@ -217,7 +223,7 @@ impl Connection {
             Protocol::Http1
         };
         (
-            Connection::begin(stream, protocol, format!("{name}:{}", to.port()), "https").await,
+            Connection::begin(stream, protocol, authority, "https").await,
             protocol,
         )
     }

@@ -2,7 +2,10 @@
 
 mod answer;
 mod client;
+mod fickle;
+mod health;
 mod peer;
+mod places;
 mod sim;
 mod sse;
 mod tls;
@@ -12,14 +15,17 @@ mod wire;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-pub use answer::Answer;
+pub use answer::{Answer, Opened};
 pub use client::{Connection, Protocol, Request};
-pub use peer::{Upstream, http, reply, stream_head};
+pub use fickle::{Fickle, LOADING, Mood};
+pub use health::Shares;
+pub use peer::{Peer, Upstream, http, reply, stream_head};
+pub use places::{HostList, NameServer};
 pub use sim::{Sim, fingerprint};
 pub use sse::{Chat, events};
-pub use tls::{Authority, Identity};
+pub use tls::{Authority, Identity, TlsClient};
 pub use weir::command;
-pub use weir::{Host, Weir};
+pub use weir::{Host, Setup, Weir};
 pub use wire::Wire;
 
 /// The model that hosts serve unless a test says otherwise.
@@ -27,6 +33,29 @@ pub const MODEL: &str = "llama-3.1-8b";
 
 /// The model `m`: gpu-a first, and gpu-b when gpu-a cannot.
 pub const GPU_A_FIRST: &str = "models: { m: { targets: [{ upstream: gpu-a, model: llama-3.1-8b }, { upstream: gpu-b, model: llama-3.1-8b, tier: 2 }] } }";
+
+/// The name of the host with this number, from 0: `gpu-a`, `gpu-b`, …
+pub fn gpu(number: usize) -> String {
+    format!(
+        "gpu-{}",
+        char::from(b'a' + u8::try_from(number).expect("few hosts"))
+    )
+}
+
+/// A target of [`MODEL`] at the host with this number, with more settings: `, tier: 2`.
+pub fn target(number: usize, more: &str) -> String {
+    format!("{{ upstream: {}, model: {MODEL}{more} }}", gpu(number))
+}
+
+/// Models `m0`, `m1`, …: the host with this number first, and the last of all `hosts` when that cannot.
+pub fn each_before_the_last(hosts: usize) -> String {
+    let last = target(hosts - 1, ", tier: 2");
+    let models = (0..hosts - 1).map(|number| {
+        let first = target(number, "");
+        format!("  m{number}: {{ targets: [{first}, {last}] }}\n")
+    });
+    format!("models:\n{}", models.collect::<String>())
+}
 
 /// The longest that anything is waited for which should come at once. Generous, for machines under load.
 pub const PATIENCE: Duration = Duration::from_secs(8);

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::weir::Host;
+use super::weir::{Host, label_of};
 use super::{MODEL, eventually};
 
 /// A host that plays a script on each connection. Dropping it stops it.
@@ -47,6 +47,8 @@ pub struct Seen {
     pub target: String,
     headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// When its head had been read.
+    pub at: Instant,
 }
 
 impl Default for State {
@@ -173,6 +175,12 @@ impl Upstream {
             .lock()
             .expect("no script has panicked")
             .clone()
+    }
+
+    /// The labels of the keys that requests came with, one after another.
+    pub fn keys_used(&self) -> String {
+        let requests = self.requests();
+        requests.iter().map(|seen| label_of(seen.key())).collect()
     }
 
     #[track_caller]
@@ -427,6 +435,7 @@ impl Seen {
             target: target.to_owned(),
             headers: headers.collect(),
             body: Vec::new(),
+            at: Instant::now(),
         }
     }
 
@@ -435,6 +444,12 @@ impl Seen {
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// The key that it shows.
+    pub fn key(&self) -> &str {
+        let shown = self.header("authorization").unwrap_or_default();
+        shown.strip_prefix("Bearer ").unwrap_or(shown)
     }
 
     pub fn header_names(&self) -> Vec<&str> {

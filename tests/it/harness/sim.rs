@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use weir::sim::{Options, Running, Stats};
 
-use super::weir::Host;
+use super::weir::{Host, label_of};
 
 /// A simulated host in this process. Dropping it stops it.
 pub struct Sim {
@@ -73,6 +73,12 @@ impl Sim {
             .collect()
     }
 
+    /// The labels of the keys that requests came with, one after another.
+    pub fn keys_used(&self) -> String {
+        let requests = self.requests();
+        requests.iter().map(|seen| label_of(seen.key())).collect()
+    }
+
     #[track_caller]
     pub fn last_request(&self) -> Recorded {
         self.requests()
@@ -105,6 +111,12 @@ impl Recorded {
         self.headers()
             .find(|(known, _)| *known == name)
             .map(|(_, value)| value)
+    }
+
+    /// The key that it shows.
+    pub fn key(&self) -> &str {
+        let shown = self.header("authorization").unwrap_or_default();
+        shown.strip_prefix("Bearer ").unwrap_or(shown)
     }
 
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {

@@ -13,9 +13,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
+use super::answer::Answer;
 use super::client::{Connection, Protocol, Request};
 use super::wire::Wire;
-use super::{MODEL, eventually};
+use super::{MODEL, eventually, within};
 
 /// What weir can stand in front of.
 pub trait Host {
@@ -44,6 +45,7 @@ pub struct Setup {
     learning: bool,
     environment: Vec<(String, String)>,
     files: Vec<(String, String)>,
+    links: Vec<(String, String)>,
 }
 
 impl Weir {
@@ -59,6 +61,7 @@ impl Weir {
             learning: false,
             environment: Vec::new(),
             files: Vec::new(),
+            links: Vec::new(),
         }
     }
 
@@ -109,6 +112,75 @@ impl Weir {
 
     pub fn admin(&self, path: &str) -> Request {
         Request::new(self.admin, Method::GET, path)
+    }
+
+    /// An action of an operator's.
+    pub fn act(&self, path: &str) -> Request {
+        Request::new(self.admin, Method::POST, path)
+    }
+
+    /// Asks for a reload, as an operator does.
+    pub async fn reload(&self) -> Answer {
+        self.act("/admin/v1/reload").send().await
+    }
+
+    /// Another configuration in the place of the one that weir began with, which is not told yet. The upstreams keep their
+    /// order, and with it their names.
+    pub fn rewrite(&self, setup: &Setup) {
+        for (name, contents) in &setup.files {
+            self.write(name, contents);
+        }
+        self.write("weir.yaml", &setup.yaml());
+    }
+
+    /// A file beside the configuration, or the configuration itself, replaced in one step.
+    pub fn write(&self, name: &str, contents: &str) {
+        let (fresh, path) = (self.folder.join("fresh"), self.folder.join(name));
+        let written = std::fs::write(&fresh, contents);
+        let written = written.and_then(|()| std::fs::rename(&fresh, &path));
+        written.expect("the folder can be written to");
+    }
+
+    /// Takes a file beside the configuration, or the configuration itself, away.
+    pub fn remove(&self, name: &str) {
+        std::fs::remove_file(self.folder.join(name)).expect("it is there");
+    }
+
+    /// Lets the link `name` beside the configuration point to `target`, in one step.
+    pub fn link(&self, name: &str, target: &str) {
+        link(&self.folder, name, target);
+    }
+
+    /// A pipe in the place of a file beside the configuration: whoever reads it waits for what is written.
+    pub fn pipe(&self, name: &str) -> Pipe {
+        let path = self.folder.join(name);
+        let made = Command::new("mkfifo").arg(&path).status();
+        assert!(
+            made.is_ok_and(|status| status.success()),
+            "a pipe can be made"
+        );
+        Pipe(path)
+    }
+
+    /// SIGHUP, and what became of it: whether the configuration that the file holds now came into force.
+    pub async fn hang_up(&self) -> bool {
+        let before = self.reloads().await;
+        self.signal(Signal::SIGHUP);
+        self.reloaded_since(before).await
+    }
+
+    /// Reloads so far, good and bad.
+    pub async fn reloads(&self) -> f64 {
+        self.metric("weir_config_reloads_total").await
+    }
+
+    /// Waits for a reload beside the `before` that there have been. Whether it was a good one.
+    pub async fn reloaded_since(&self, before: f64) -> bool {
+        eventually("reload", async || {
+            (self.reloads().await > before).then_some(())
+        })
+        .await;
+        self.metric("weir_config_last_reload_successful").await == 1.0
     }
 
     /// The status page.
@@ -207,6 +279,9 @@ impl Weir {
                 .expect("the folder can be written to");
             std::fs::write(path, contents).expect("the folder can be written to");
         }
+        for (name, target) in &setup.links {
+            link(&folder, name, target);
+        }
         let mut command = command(&folder);
         command
             .args(["serve", "--config"])
@@ -289,7 +364,21 @@ impl Drop for Weir {
     }
 }
 
+/// The label of a key that [`Setup::keys`] has made; `-` where there is none.
+pub fn label_of(secret: &str) -> &str {
+    secret.strip_prefix("sk-").unwrap_or("-")
+}
+
 impl Setup {
+    /// Keys of each upstream by their labels, with further settings: `["a, weight: 2", "b"]`. The secret of `a` is `sk-a`.
+    pub fn keys<'k>(self, keys: impl IntoIterator<Item = &'k str>) -> Setup {
+        let keys = keys.into_iter().map(|key| {
+            let (label, more) = key.split_once(',').unwrap_or((key, ""));
+            format!("{{ label: {label}, value: sk-{label}, {more} }}")
+        });
+        self.each(&format!("keys: [{}]", keys.collect::<Vec<_>>().join(", ")))
+    }
+
     /// More configuration, beside the upstreams.
     pub fn with(mut self, yaml: &str) -> Setup {
         self.with.push_str(yaml);
@@ -321,9 +410,20 @@ impl Setup {
         self
     }
 
-    fn yaml(&self) -> String {
+    /// A link beside the configuration.
+    pub fn link(mut self, name: &str, target: &str) -> Setup {
+        self.links.push((name.to_owned(), target.to_owned()));
+        self
+    }
+
+    /// The whole configuration.
+    pub fn yaml(&self) -> String {
         let mut yaml = String::new();
         let has = |text: &str, key: &str| text.lines().any(|line| line.starts_with(key));
+        // Tests count what their hosts are asked; those of probes say so.
+        if !has(&self.with, "health:") {
+            yaml.push_str("health: { probe: off }\n");
+        }
         for (key, address) in [("listen:", "127.0.0.1:0"), ("admin:", "127.0.0.2:0")] {
             if !has(&self.with, key) {
                 yaml.push_str(&format!("{key} {address}\n"));
@@ -356,6 +456,28 @@ impl IntoFuture for Setup {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(Weir::start(self))
     }
+}
+
+/// A pipe that weir takes for a file.
+pub struct Pipe(PathBuf);
+
+impl Pipe {
+    /// Waits for a reader; it reads on until what comes back is dropped.
+    pub async fn opened(&self) -> std::fs::File {
+        let path = self.0.clone();
+        // Opening waits for the reader.
+        let opening =
+            tokio::task::spawn_blocking(move || std::fs::OpenOptions::new().write(true).open(path));
+        let opened = within("reader of the pipe", opening).await;
+        opened.expect("it does not panic").expect("it is a pipe")
+    }
+}
+
+fn link(folder: &Path, name: &str, target: &str) {
+    let fresh = folder.join("fresh");
+    let linked = std::os::unix::fs::symlink(target, &fresh);
+    let linked = linked.and_then(|()| std::fs::rename(&fresh, folder.join(name)));
+    linked.expect("the folder can be written to");
 }
 
 /// The binary, with nothing of the test's environment that would change it.

@@ -15,6 +15,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
+pub use side::free_address;
+
 use crate::process::{allow_open_files, allowed_cores, stay_on};
 
 #[derive(Args)]

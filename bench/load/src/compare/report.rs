@@ -2,13 +2,12 @@
 //! It takes no measurement and knows no side but by name.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::series::{Bar, Series, median};
+use crate::paper;
 
 /// A Markdown table, padded so that it reads well in a terminal too. A cell is a median and, of several rounds, the range.
 /// `other` is what was measured beside nginx.
@@ -26,26 +25,7 @@ pub fn table(all: &[Series], other: &str, judged: bool) -> String {
         "verdict",
     ]
     .map(str::to_owned);
-    let widths: [usize; 8] = std::array::from_fn(|n| {
-        let cells = rows
-            .iter()
-            .chain([&headings])
-            .map(|row| row[n].chars().count());
-        cells.max().unwrap_or(0)
-    });
-    let line = |row: &[String; 8]| {
-        let cells = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
-        format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
-    };
-    let rule = widths.map(|width| "-".repeat(width));
-    [&headings, &rule]
-        .into_iter()
-        .chain(&rows)
-        .map(line)
-        .collect()
+    crate::paper::table(&headings, &rows)
 }
 
 fn row(series: &Series, judged: bool) -> [String; 8] {
@@ -119,26 +99,8 @@ pub fn save(
     table: &str,
     judged: Option<&Vec<String>>,
 ) -> Result<PathBuf> {
-    let date = output("date", &["-u", "+%Y-%m-%d"]);
-    let mut text = format!("# {other} beside nginx, {date}\n\n");
-    let command = std::env::var("BENCH_COMMAND")
-        .unwrap_or_else(|_| std::env::args().collect::<Vec<_>>().join(" "));
-    write!(text, "- commit: {commit}\n- command: `{command}`\n")?;
-    writeln!(
-        text,
-        "- machine: {}, {} cores, {}, {}",
-        processor(),
-        cores(),
-        memory(),
-        output("uname", &["-sr"])
-    )?;
-    writeln!(text, "- nginx: {}", output("nginx", &["-v"]))?;
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    writeln!(
-        text,
-        "- load averages at the end, the benchmark's own part included: {}",
-        load.trim()
-    )?;
+    let mut text = paper::heading(&format!("{other} beside nginx"), commit);
+    writeln!(text, "- nginx: {}", paper::output("nginx", &["-v"]))?;
     write!(
         text,
         "\nMedians of the rounds, with their range; ratios are medians of the rounds' ratios.\n\n{table}"
@@ -146,49 +108,5 @@ pub fn save(
     if let Some(missed) = judged {
         writeln!(text, "\n{}", verdict(missed))?;
     }
-    fs::create_dir_all(folder)?;
-    let path = folder.join(format!("{date}-{commit}-{}.md", other.replace(' ', "-")));
-    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path)
-}
-
-fn processor() -> String {
-    proc_value("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned())
-}
-
-/// Of the machine: this process itself may have kept to one of them.
-fn cores() -> usize {
-    fs::read_to_string("/proc/cpuinfo").map_or(0, |text| {
-        text.lines()
-            .filter(|line| line.starts_with("processor"))
-            .count()
-    })
-}
-
-fn memory() -> String {
-    let kib = proc_value("/proc/meminfo", "MemTotal")
-        .and_then(|value| value.strip_suffix(" kB")?.parse::<u64>().ok());
-    kib.map_or_else(
-        || "unknown memory".to_owned(),
-        |kib| format!("{} GiB", kib.div_ceil(1 << 20)),
-    )
-}
-
-fn proc_value(file: &str, key: &str) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?;
-    let (_, value) = text
-        .lines()
-        .find(|line| line.starts_with(key))?
-        .split_once(':')?;
-    Some(value.trim().to_owned())
-}
-
-/// What a program prints on either stream, trimmed; nginx tells its version on the second.
-fn output(program: &str, arguments: &[&str]) -> String {
-    match Command::new(program).args(arguments).output() {
-        Ok(output) => String::from_utf8_lossy(&[output.stdout, output.stderr].concat())
-            .trim()
-            .to_owned(),
-        Err(error) => error.to_string(),
-    }
+    paper::save(folder, commit, &other.replace(' ', "-"), &text)
 }

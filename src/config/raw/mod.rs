@@ -1,0 +1,88 @@
+//! The shapes of the YAML file, as people write it: what `json_schema` shows to editors and `shape` checks.
+//! The documentation of every setting and its default are in this folder and nowhere else; what values mean together is not.
+
+mod credential;
+mod health;
+mod listen;
+mod model;
+mod process;
+mod upstream;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::scalar::{RawDelay, RawDuration};
+
+pub(super) use credential::{RawHeader, RawKey, RawQuota, RawSource};
+pub(super) use health::{RawHealth, RawProbe, RawUpstreamHealth};
+pub(super) use listen::{
+    RawAdmin, RawCertificate, RawClientAuth, RawListen, RawListener, RawListenerObject,
+    RawListenerTls,
+};
+pub(super) use model::{RawModel, RawPrice, RawTarget};
+pub(super) use process::{
+    RawFailover, RawLimits, RawLog, RawReload, RawServer, RawThreads, RawTimeouts,
+};
+pub(super) use upstream::{
+    RawDiscovery, RawKeyCooldown, RawRefresh, RawStreamUsage, RawUpstream, RawUpstreamModels,
+    RawUpstreamTimeouts, RawUpstreamTls,
+};
+
+/// Marks, in the schema, values that no message may show; `false` is for those among them that may be shown.
+pub(super) const SECRET_MARK: &str = "x-weir-secret";
+
+/// The configuration of weir.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Configuration")]
+#[schemars(extend("patternProperties" = {"^x-": {"description": "Ignored: a place for YAML anchors."}}))]
+pub(super) struct RawConfig {
+    /// Where clients connect: `127.0.0.1:8080`, or a list of such addresses or of objects with `address` and `tls`.
+    /// Port 0 takes any free port.
+    #[serde(default = "listen::default_listen")]
+    pub listen: Option<RawListen>,
+    /// Where operators and Prometheus connect: an address, an object with `address` and `token`, or `off`. Beyond this
+    /// machine only with a token.
+    #[serde(default = "listen::default_admin")]
+    pub admin: Option<RawAdmin>,
+    pub reload: Option<RawReload>,
+    pub limits: Option<RawLimits>,
+    pub failover: Option<RawFailover>,
+    pub server: Option<RawServer>,
+    pub log: Option<RawLog>,
+    /// Waits on every upstream that does not set its own.
+    pub timeouts: Option<RawTimeouts>,
+    /// Of every upstream; an upstream's own `health` goes before it, each setting on its own.
+    pub health: Option<RawHealth>,
+    /// Servers and provider accounts that answer requests.
+    #[schemars(required, length(min = 1))]
+    pub upstreams: Option<Vec<Option<RawUpstream>>>,
+    /// Public model names, each with the ways to serve it. Models that upstreams list themselves need no entry.
+    pub models: Option<BTreeMap<String, Option<RawModel>>>,
+    /// Short names for models: alias → model.
+    pub aliases: Option<BTreeMap<String, Option<String>>>,
+    /// Name of the upstream that takes every model that nothing else serves, under the name that the client used.
+    pub default_upstream: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum Auto {
+    Auto,
+}
+
+fn seconds(seconds: u64) -> Option<RawDuration> {
+    Some(RawDuration(Duration::from_secs(seconds)))
+}
+
+fn delay(milliseconds: u64) -> Option<RawDelay> {
+    Some(RawDelay(Duration::from_millis(milliseconds)))
+}
+
+fn default_one() -> Option<u32> {
+    Some(1)
+}

@@ -1,0 +1,66 @@
+//! Shapes of `models`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::default_one;
+use crate::config::scalar::RawDuration;
+use crate::config::{Policy, Sticky};
+
+/// The ways to serve a model, and their order.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Model")]
+pub(in crate::config) struct RawModel {
+    /// How the targets of one tier are ordered. Those that cannot answer now come last in any case.
+    #[serde(default = "default_policy")]
+    pub policy: Option<Policy>,
+    /// With `policy: split`: what makes requests of one caller go the same way. Default: each goes by chance.
+    pub sticky: Option<Sticky>,
+    /// Models that answer, in this order, when no target can; weir never answers with a model that is not named.
+    #[schemars(length(min = 1))]
+    pub fallbacks: Option<Vec<Option<String>>>,
+    /// Models that are asked, in this order, when the request is too long for this one.
+    #[schemars(length(min = 1))]
+    pub context_fallbacks: Option<Vec<Option<String>>>,
+    /// From the request's head; no attempt begins after it. Default: that of `failover`.
+    pub deadline: Option<RawDuration>,
+    #[schemars(required, length(min = 1))]
+    pub targets: Option<Vec<Option<RawTarget>>>,
+}
+
+/// One way to serve a model.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Target")]
+pub(in crate::config) struct RawTarget {
+    /// Name of an upstream of this file.
+    #[schemars(required)]
+    pub upstream: Option<String>,
+    /// That upstream's own name for the model. Default: the public name.
+    pub model: Option<String>,
+    /// 1 is tried first; the next tier only when no target of this one can.
+    #[serde(default = "default_one")]
+    #[schemars(range(min = 1, max = 100))]
+    pub tier: Option<u32>,
+    /// Share of the requests, relative to the tier's other targets, for the policies `weighted` and `split`.
+    #[serde(default = "default_one")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub weight: Option<u32>,
+    pub price: Option<RawPrice>,
+}
+
+/// What a million tokens cost, in any one currency, for the policy `cost`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Price")]
+pub(in crate::config) struct RawPrice {
+    #[schemars(required, range(min = 0.0, max = 1_000_000.0))]
+    pub input: Option<f64>,
+    #[schemars(required, range(min = 0.0, max = 1_000_000.0))]
+    pub output: Option<f64>,
+}
+
+fn default_policy() -> Option<Policy> {
+    Some(Policy::Health)
+}

@@ -1,0 +1,87 @@
+//! A new configuration takes the place of the one in force: built beside it, swapped in one step.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::config::Config;
+use crate::upstream::{Registry, Upstream};
+
+use super::{Changes, Gateway, Snapshot};
+
+impl Gateway {
+    /// Puts `config` in force for all exchanges that begin from now on. To be called off the threads that serve: with many
+    /// upstreams it takes a while.
+    ///
+    /// # Errors
+    /// When an upstream cannot be built; nothing has changed then.
+    pub fn replace(self: &Arc<Self>, config: Config) -> Result<Changes, String> {
+        let _one_at_a_time = self.replacing.lock();
+        let before = self.snapshot();
+        let config = Arc::new(config);
+        self.check(&config)?;
+        let learnt = self.learnt.count();
+        let next = before.next(config.clone(), &self.registry, &self.surroundings)?;
+        let fresh: Vec<Arc<Upstream>> = added(&before, &next).cloned().collect();
+        let replaced: Vec<Arc<Upstream>> = gone(&before, &next).cloned().collect();
+        let mut changes = Changes::between(&before.config, &config);
+        for upstream in &fresh {
+            // The same settings, but another certificate in a file that they name.
+            changes.upstreams.also_altered(&upstream.config.name);
+        }
+        said_status_ends(&before, &next);
+        let failover = &config.failover;
+        self.retries
+            .set(failover.budget, failover.budget_floor, Instant::now());
+        self.buffers.set_bytes_max(config.limits.buffered_bytes);
+        drop(before);
+        self.retired.add(self.snapshot.swap(Arc::new(next)));
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        replaced.iter().for_each(|upstream| upstream.end_tasks());
+        self.tend(&fresh);
+        // What was learnt between building and swapping is not in the catalog yet.
+        if self.learnt.count() != learnt {
+            self.learnt.note();
+        }
+        Ok(changes)
+    }
+
+    /// What [`Gateway::replace`] would change.
+    ///
+    /// # Errors
+    /// As [`Gateway::replace`].
+    pub fn would_change(&self, config: Config) -> Result<Changes, String> {
+        let config = Arc::new(config);
+        self.check(&config)?;
+        Ok(Changes::between(&self.snapshot().config, &config))
+    }
+
+    /// Builds it beside everything that runs. What is known of upstreams takes in their new settings as they are built on it, so
+    /// that a configuration which cannot be built must be found out before.
+    fn check(&self, config: &Arc<Config>) -> Result<(), String> {
+        Snapshot::first(config.clone(), &Registry::default(), &self.surroundings).map(drop)
+    }
+}
+
+/// Upstreams that were not there before as they are now.
+fn added<'a>(before: &'a Snapshot, next: &'a Snapshot) -> impl Iterator<Item = &'a Arc<Upstream>> {
+    next.upstreams.iter().filter(|upstream| {
+        let known = before.upstream(&upstream.config.name);
+        known.is_none_or(|known| !Arc::ptr_eq(known, upstream))
+    })
+}
+
+/// Upstreams that are no longer there as they were.
+fn gone<'a>(before: &'a Snapshot, next: &'a Snapshot) -> impl Iterator<Item = &'a Arc<Upstream>> {
+    added(next, before)
+}
+
+/// What an operator said of an upstream's status holds until its configuration says something new.
+fn said_status_ends(before: &Snapshot, next: &Snapshot) {
+    for upstream in &next.upstreams {
+        let known = before.upstream(&upstream.config.name);
+        if known.is_some_and(|known| known.config.status != upstream.config.status) {
+            upstream.state.say_status(None);
+        }
+    }
+}

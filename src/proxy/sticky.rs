@@ -1,0 +1,40 @@
+//! What makes the requests of one caller go the same way.
+
+use pingora::http::RequestHeader;
+
+use crate::config::Sticky;
+use crate::route::policy;
+use crate::wire::openai;
+
+use super::exchange::Exchange;
+use super::headers;
+
+/// Headers that name a session.
+const SESSION_HEADERS: [&str; 2] = ["x-session-id", "session_id"];
+
+/// A number for what `sticky` names, the same for the same caller; `None` where the request does not say.
+pub fn hash(sticky: Option<Sticky>, head: &RequestHeader, exchange: &Exchange) -> Option<u64> {
+    match sticky? {
+        Sticky::Key => {
+            let mut credentials = headers::credentials();
+            let value = credentials.find_map(|name| head.headers.get(name));
+            value.map(|value| policy::caller(value.as_bytes()))
+        }
+        Sticky::User => member(exchange, &["user", "safety_identifier"]),
+        Sticky::Session => {
+            let mut named = SESSION_HEADERS.iter();
+            let value = named.find_map(|name| head.headers.get(*name));
+            value
+                .map(|value| policy::caller(value.as_bytes()))
+                .or_else(|| member(exchange, &["prompt_cache_key"]))
+        }
+    }
+}
+
+fn member(exchange: &Exchange, names: &[&str]) -> Option<u64> {
+    let body = exchange.body();
+    let value = names
+        .iter()
+        .find_map(|name| openai::text_member(&body, name));
+    value.map(|value| policy::caller(value.as_bytes()))
+}

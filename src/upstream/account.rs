@@ -1,0 +1,137 @@
+//! How weir presents itself to an upstream: its pool of keys, and the headers that the configuration adds.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pingora::http::RequestHeader;
+
+use crate::config::Upstream;
+
+use super::State;
+use super::head::{self, Credential};
+use super::keys::{self, Choice, KeyPool, KeyVerdict, Now, Why};
+
+/// An upstream's credentials and headers.
+pub struct Account {
+    /// The upstream's name, as a header says it.
+    pub label: HeaderValue,
+    pub keys: Arc<KeyPool>,
+    /// In the order of the keys.
+    credentials: Vec<Credential>,
+    /// Replace what the caller sent under the same names.
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// An upstream key in use by one exchange, until this is dropped.
+pub struct Lease {
+    inner: keys::Lease,
+    /// The model that it was chosen for.
+    model: String,
+}
+
+/// What asking for a key came to.
+pub enum Chosen {
+    Key(Lease),
+    /// All that may serve the model rest or are at a cap; the first is back after this time.
+    Wait(std::time::Duration),
+    /// The allow-list of no key has the model.
+    NotAllowed,
+    /// Those that have it are refused by the upstream, or have expired.
+    AllOut,
+    /// The upstream wants none.
+    NotNeeded,
+}
+
+impl Account {
+    /// # Errors
+    /// When a key or a header cannot be sent; the text names it.
+    pub(super) fn new(upstream: &Upstream, state: &State) -> Result<Account, String> {
+        let label = HeaderValue::from_str(&upstream.name);
+        let credentials = upstream
+            .keys
+            .iter()
+            .map(|key| Credential::new(upstream, key));
+        Ok(Account {
+            label: label.map_err(|_| "its name cannot stand in a header".to_owned())?,
+            credentials: credentials.collect::<Result<_, _>>()?,
+            keys: KeyPool::new(
+                upstream.rotation,
+                upstream.key_cooldown,
+                &upstream.keys,
+                &state.keys,
+            ),
+            headers: head::configured(upstream)?,
+        })
+    }
+
+    /// The next key for `model`, as the upstream calls it.
+    pub fn choose(&self, model: &str) -> Chosen {
+        if self.keys.is_empty() {
+            return Chosen::NotNeeded;
+        }
+        match self.keys.choose(model, present()) {
+            Choice::Key(inner) => Chosen::Key(Lease {
+                inner,
+                model: model.to_owned(),
+            }),
+            Choice::Wait { soonest } => Chosen::Wait(soonest),
+            Choice::None(Why::NotAllowed) => Chosen::NotAllowed,
+            Choice::None(Why::AllOut) => Chosen::AllOut,
+            Choice::NotNeeded => Chosen::NotNeeded,
+        }
+    }
+
+    /// What goes on the wire for a key.
+    pub fn credential(&self, lease: &Lease) -> &Credential {
+        &self.credentials[lease.inner.index()]
+    }
+
+    /// A key for weir's own requests, which are few and free: no cap counts them.
+    pub(super) fn own_credential(&self) -> Option<&Credential> {
+        self.credentials.get(self.keys.best_known(present())?)
+    }
+
+    /// Adds the credential and the configured headers. To be called last, so that nothing replaces them.
+    pub fn authorize(&self, head: &mut RequestHeader, credential: Option<&Credential>) {
+        let credential = credential.map(|credential| (&credential.header, &credential.value));
+        let configured = self.headers.iter().map(|(name, value)| (name, value));
+        for (name, value) in credential.into_iter().chain(configured) {
+            // Names and values were checked when the account was made, and heads without a case map take any name.
+            let inserted = head.insert_header(name.clone(), value.clone());
+            inserted.expect("a checked header is accepted");
+        }
+    }
+}
+
+impl Lease {
+    /// Names the key in logs and metrics.
+    pub fn label(&self) -> &str {
+        self.inner.label()
+    }
+
+    /// Takes in what the upstream answered. `code` is the code of its error, where there is one.
+    pub fn answered(&self, status: u16, headers: &HeaderMap, code: Option<&str>) -> KeyVerdict {
+        let chance = fastrand::f64();
+        self.inner
+            .answered(status, headers, code, &self.model, present(), chance)
+    }
+
+    /// The request has not reached the upstream: it counts towards no cap.
+    pub fn unsent(self) {
+        self.inner.unsent();
+    }
+
+    /// Settles the tokens that the exchange has used so far.
+    pub fn tokens(&mut self, so_far: u64) {
+        self.inner.tokens(so_far, present());
+    }
+}
+
+/// The present, on both clocks.
+pub fn present() -> Now {
+    Now {
+        instant: Instant::now(),
+        wall: SystemTime::now(),
+    }
+}
