@@ -6,6 +6,7 @@ mod signals;
 mod sockets;
 
 use std::fmt;
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,11 +58,26 @@ impl fmt::Display for ServeError {
 /// How long tasks have to end with the process.
 const LAST_TASKS: Duration = Duration::from_millis(100);
 
+/// The table of open files is made for so many of them at once.
+const DESCRIPTORS: usize = 16 * 1024;
+
+/// Makes room for many connections before the first thread is started. Linux enlarges the table at 256, 512, … open files, and
+/// while threads share it, whoever opens the next one waits for some 10 ms, and with it every exchange on its thread.
+fn widen_descriptor_table() {
+    let Ok(file) = File::open("/dev/null") else {
+        return;
+    };
+    // As far as the process may.
+    let copies = (0..DESCRIPTORS).map_while(|_| file.try_clone().ok());
+    drop(copies.collect::<Vec<_>>());
+}
+
 /// Serves `config`, which was read from `path` with `environment`, until a signal ends it.
 ///
 /// # Errors
 /// When a listener, a certificate, an upstream or the worker threads cannot be set up.
 pub fn serve(path: &Path, config: Config, environment: Environment) -> Result<(), ServeError> {
+    widen_descriptor_table();
     log::start_diagnostics(config.log.format);
     log_panics();
     config

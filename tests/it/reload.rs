@@ -404,11 +404,12 @@ async fn settings_that_need_a_restart_are_named_until_there_was_one() {
     let changes = weir.reload().await.json()["changes"].clone();
     assert_eq!(changes["needs_restart"], json!(["server.threads", "log"]));
     assert_eq!(changes["settings"], json!(["server.shutdown_grace"]));
-    let log = weir.everything_written();
-    assert!(
-        log.contains("server.threads, log") && log.contains("restart"),
-        "{log}"
-    );
+    // What is written reaches the test a moment after the answer.
+    comes_to("word of the restart in the log", true, async || {
+        let log = weir.everything_written();
+        log.contains("server.threads, log") && log.contains("restart")
+    })
+    .await;
 
     let next = setup().with("server: { threads: 3, shutdown_grace: 6s }\nlog: { access: false }");
     weir.rewrite(&next);
