@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::gateway::{Gateway, Snapshot};
 use crate::route::{Candidate, Catalog, Plan};
 use crate::upstream::health::Trial;
-use crate::upstream::{Chosen, Standing};
+use crate::upstream::{self, Chosen, Lease, Standing};
 use crate::wire::endpoint::{Endpoint, ModelIn};
 use crate::wire::openai::Envelope;
 
@@ -321,6 +321,53 @@ async fn go_through(
     Ok(Round::Through)
 }
 
+/// What stands before an attempt at an endpoint.
+pub enum Leasing {
+    /// With this key, where one is wanted.
+    Go(Option<Lease>),
+    /// No key is free there; the course has noted why.
+    Elsewhere,
+    /// A bound of the exchange has been reached.
+    Stop,
+}
+
+/// Takes a key for an attempt, and the leave to begin it.
+pub fn lease(
+    gateway: &Gateway,
+    endpoint: &upstream::Endpoint,
+    model: &str,
+    course: &mut Course<'_>,
+    record: &Record,
+) -> Leasing {
+    let lease = match endpoint.account.choose(model) {
+        Chosen::NotNeeded => None,
+        Chosen::Key(lease) => Some(lease),
+        Chosen::Wait(soonest) => {
+            course.note_key_free(soonest, Instant::now());
+            return Leasing::Elsewhere;
+        }
+        Chosen::NotAllowed => {
+            let model = model.to_owned();
+            course.note_no_key(Fault::NoKeyFor { model });
+            return Leasing::Elsewhere;
+        }
+        Chosen::AllOut => {
+            let model = model.to_owned();
+            course.note_no_key(Fault::NoKey { model });
+            return Leasing::Elsewhere;
+        }
+    };
+    if let Leave::Refused(bound) = course.begin_attempt(Instant::now()) {
+        if let Some(lease) = lease {
+            lease.unsent();
+        }
+        count_refused(gateway, bound);
+        return Leasing::Stop;
+    }
+    count_failover(gateway, course, record);
+    Leasing::Go(lease)
+}
+
 /// Tries one endpoint with one key after another; `None`: on to the next candidate.
 async fn try_keys(
     exchange: &Exchange,
@@ -332,34 +379,17 @@ async fn try_keys(
 ) -> Result<Option<Round>, Fault> {
     let model = candidate.model.as_deref().unwrap_or(exchange.model());
     loop {
-        let lease = match candidate.endpoint.account.choose(model) {
-            Chosen::NotNeeded => None,
-            Chosen::Key(lease) => Some(lease),
-            Chosen::Wait(soonest) => {
-                course.note_key_free(soonest, Instant::now());
-                return Ok(None);
-            }
-            Chosen::NotAllowed => {
-                course.note_no_key(Fault::NoKeyFor {
-                    model: model.to_owned(),
-                });
-                return Ok(None);
-            }
-            Chosen::AllOut => {
-                course.note_no_key(Fault::NoKey {
-                    model: model.to_owned(),
-                });
-                return Ok(None);
-            }
+        let lease = match lease(
+            &exchange.gateway,
+            &candidate.endpoint,
+            model,
+            course,
+            record,
+        ) {
+            Leasing::Go(lease) => lease,
+            Leasing::Elsewhere => return Ok(None),
+            Leasing::Stop => return Ok(Some(Round::Stopped)),
         };
-        if let Leave::Refused(bound) = course.begin_attempt(Instant::now()) {
-            if let Some(lease) = lease {
-                lease.unsent();
-            }
-            count_refused(&exchange.gateway, bound);
-            return Ok(Some(Round::Stopped));
-        }
-        count_failover(&exchange.gateway, course, record);
         match attempt::run(exchange, candidate, lease, trial.take(), client, record).await {
             Ok(()) => return Ok(Some(Round::Ended(Box::new(Tried::Answered)))),
             Err(Failure::Final(fault)) => return Err(fault),
@@ -384,13 +414,13 @@ async fn try_keys(
 }
 
 /// Counts an attempt that was not allowed.
-pub fn count_refused(gateway: &Gateway, bound: &str) {
+fn count_refused(gateway: &Gateway, bound: &str) {
     let refused = &gateway.metrics.retries_refused;
     refused.with_label_values(&[bound]).inc();
 }
 
 /// Counts an attempt that follows a failed one.
-pub fn count_failover(gateway: &Gateway, course: &Course<'_>, record: &Record) {
+fn count_failover(gateway: &Gateway, course: &Course<'_>, record: &Record) {
     if let Some((refusal, _)) = &course.last {
         let labels = [record.upstream_name(), refusal.fault.label()];
         gateway.metrics.failovers.with_label_values(&labels).inc();

@@ -11,7 +11,7 @@ use crate::fault::{Fault, Wait};
 use crate::gateway::{Gateway, Snapshot};
 use crate::route::{Candidate, Plan};
 use crate::upstream::health::Trial;
-use crate::upstream::{Broken, Chosen, Connection, Standing};
+use crate::upstream::{Broken, Connection, Standing};
 use crate::wire::Operation;
 use crate::wire::openai;
 
@@ -19,8 +19,8 @@ use super::admit::percent_decoded;
 use super::attempt::{Cause, Refusal};
 use super::blame;
 use super::client::Client;
-use super::course::{Course, Leave, Next};
-use super::exchange::{count_failover, count_refused, pause};
+use super::course::{Course, Next};
+use super::exchange::{Leasing, lease, pause};
 use super::headers::{self, X_REQUEST_ID, X_WEIR_UPSTREAM};
 use super::settle::{ModelName, Record};
 use super::watch::{Interrupted, watched};
@@ -138,34 +138,11 @@ async fn try_keys<'c>(
     let endpoint = &candidate.endpoint;
     let model = candidate.model.as_deref().unwrap_or(&asked.model);
     loop {
-        let lease = match endpoint.account.choose(model) {
-            Chosen::NotNeeded => None,
-            Chosen::Key(lease) => Some(lease),
-            Chosen::Wait(soonest) => {
-                course.note_key_free(soonest, Instant::now());
-                return Ok(None);
-            }
-            Chosen::NotAllowed => {
-                course.note_no_key(Fault::NoKeyFor {
-                    model: model.to_owned(),
-                });
-                return Ok(None);
-            }
-            Chosen::AllOut => {
-                course.note_no_key(Fault::NoKey {
-                    model: model.to_owned(),
-                });
-                return Ok(None);
-            }
+        let lease = match lease(asked.gateway, endpoint, model, course, record) {
+            Leasing::Go(lease) => lease,
+            Leasing::Elsewhere => return Ok(None),
+            Leasing::Stop => return Ok(Some(Round::Stopped)),
         };
-        if let Leave::Refused(bound) = course.begin_attempt(Instant::now()) {
-            if let Some(lease) = lease {
-                lease.unsent();
-            }
-            count_refused(asked.gateway, bound);
-            return Ok(Some(Round::Stopped));
-        }
-        count_failover(asked.gateway, course, record);
         record.note_attempt(asked.gateway);
         record.upstream = Some(endpoint.clone());
         record.in_flight_at = Some(endpoint.enter());
@@ -234,23 +211,15 @@ async fn open(
             wait: Wait::FirstByte(timeouts.first_byte),
         },
     };
-    let mut connection = loop {
-        let connecting = candidate
-            .endpoint
-            .connect_for_upgrade(&asked.gateway.connector);
-        let connected = watched(client, deadline, connecting).await;
-        let mut connection = connected
-            .map_err(interrupted)?
-            .map_err(|broken| blame::broken(&upstream, &broken))?;
-        let head = Box::new(request_head(candidate, &asked.query, client, record)?);
-        let answered = watched(client, deadline, connection.ask(head, Bytes::new())).await;
-        match answered.map_err(interrupted)? {
-            Ok(()) => break connection,
-            // Only a pooled connection can be stale, so that this ends.
-            Err(Broken::Stale) => {}
-            Err(broken) => return Err(blame::broken(&upstream, &broken).into()),
-        }
-    };
+    let connecting = candidate
+        .endpoint
+        .connect_for_upgrade(&asked.gateway.connector);
+    let connected = watched(client, deadline, connecting).await;
+    let broken = |broken: Broken| blame::broken(&upstream, &broken);
+    let mut connection = connected.map_err(interrupted)?.map_err(broken)?;
+    let head = Box::new(request_head(candidate, &asked.query, client, record)?);
+    let answered = watched(client, deadline, connection.ask(head, Bytes::new())).await;
+    answered.map_err(interrupted)?.map_err(broken)?;
     record.note_head(
         connection.head().status.as_u16(),
         &connection.head().headers,

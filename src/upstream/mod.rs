@@ -24,7 +24,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use http::HeaderValue;
 use parking_lot::Mutex;
 use pingora_load_balancing::{Backend, Backends, HealthRegistry};
 use tokio::task::JoinSet;
@@ -126,11 +125,6 @@ impl Upstream {
     /// it may hold the upstream for long yet.
     pub fn end_tasks(&self) {
         self.tasks.lock().abort_all();
-    }
-
-    /// The upstream's name, as a header says it.
-    pub fn label(&self) -> &HeaderValue {
-        &self.account.label
     }
 
     /// Whether its configuration, and every file that it names, is the same.

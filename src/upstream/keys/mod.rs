@@ -16,7 +16,6 @@ mod reported;
 mod state;
 mod states;
 mod status;
-mod turn;
 mod verdict;
 
 #[cfg(test)]
@@ -30,7 +29,6 @@ pub use operator::{OPERATOR_REST_MAX, Rotated, UnknownKey};
 pub use pool::{BUSY_RETRY, Choice, KeyPool, Why};
 pub use states::KeyStates;
 pub use status::{CapStatus, KeyStatus, ModelStatus, QuotaStatus, ReportedStatus, StandingStatus};
-pub use turn::KeyRing;
 pub use verdict::{KeyVerdict, OutReason, REST_MIN, RestReason, SERVER_REST_MAX, retry_after};
 
 /// The present, on both clocks.
