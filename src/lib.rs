@@ -3,6 +3,7 @@
 //! The modules stand in dependency order: **a module uses only those above it** (`tests/tidy.rs` keeps that true).
 
 pub mod wire;
+pub mod terms;
 pub mod fault;
 pub mod config;
 pub mod metrics;

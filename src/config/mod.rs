@@ -15,7 +15,6 @@ mod known;
 mod listen;
 mod models;
 mod path;
-mod pattern;
 mod places;
 mod problem;
 mod raw;
@@ -49,7 +48,7 @@ use crate::wire::Dialect;
 
 pub use kind::{AuthShape, Kind, KindFacts};
 pub use path::FieldPath;
-pub use pattern::ModelPattern;
+pub use crate::terms::ModelPattern;
 pub use problem::{Place, Problem, Problems};
 pub use schema::json_schema;
 pub use secret::Secret;

@@ -9,7 +9,7 @@ use crate::wire::{Dialect, models};
 
 use super::check::Context;
 use super::path::FieldPath;
-use super::pattern::ModelPattern;
+use super::ModelPattern;
 use super::raw::{RawCapabilities, RawDialect, RawEffort, RawLoss, RawThinking, RawTranslation};
 
 /// What happens where the client and the upstream speak different dialects.
