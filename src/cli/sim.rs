@@ -76,6 +76,9 @@ pub struct SimArgs {
     /// Let events that are due together share a write
     #[arg(long)]
     coalesce: bool,
+    /// File that gets a line of JSON for each exchange when it ends: request id, tokens read and sent, outcome
+    #[arg(long, value_name = "FILE")]
+    served: Option<PathBuf>,
     /// Certificate chain (PEM), for TLS
     #[arg(long, requires = "tls_key", value_name = "FILE")]
     tls_cert: Option<PathBuf>,
@@ -120,6 +123,7 @@ impl From<SimArgs> for Options {
                 .zip(args.tls_key)
                 .map(|(certificate, key)| TlsFiles { certificate, key }),
             coalesce: args.coalesce,
+            served: args.served,
             quirks: args.quirk,
             refuses: args.refuses,
             threads: args.threads,

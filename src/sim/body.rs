@@ -196,6 +196,7 @@ impl EventBody {
             .events_sent(std::mem::take(&mut self.buffered_events));
         let tokens = std::mem::take(&mut self.buffered_tokens);
         if let Some(turn) = self.turn.as_mut().filter(|_| tokens > 0) {
+            self.exchange.tokens_sent(tokens);
             turn.sent(tokens);
         }
     }

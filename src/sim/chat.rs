@@ -247,7 +247,7 @@ pub async fn answer(host: &Host, body: &Bytes, faults: &Faults) -> Result<Reply,
             .first()
             .map_or("stop", |choice| choice.finish_reason),
     );
-    Ok(Reply::json(&whole))
+    Ok(Reply::json(&whole).after(said.work))
 }
 
 fn whole_choice(

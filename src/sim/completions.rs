@@ -84,7 +84,7 @@ pub async fn answer(host: &Host, body: &Bytes, faults: &Faults) -> Result<Reply,
         whole["timings"] = timings(work, &turn);
     }
     turn.end(texts.first().map_or("stop", |text| text.finish_reason));
-    Ok(Reply::json(&whole))
+    Ok(Reply::json(&whole).after(work))
 }
 
 fn continued(host: &Host, limits: &Limits, echoed: &str, random: &mut Random) -> Continued {

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use super::armory::Faults;
 use super::body::{Delivery, EventBody, Halves, SimBody, TRAILER_NAMES};
 use super::dialect::Dialect;
-use super::engine::Turn;
+use super::engine::{Turn, Work};
 use super::fault::FaultKind;
 use super::http::Connection;
 use super::quirks::Quirk;
@@ -33,10 +33,12 @@ pub fn deliver(
     write_headers(&reply, connection, head.headers_mut());
     let body = match reply.content {
         Content::Whole(bytes) if !breaks_a_plain_body(faults) => {
+            note_work(&exchange, reply.work);
             exchange.finish();
             SimBody::Whole(bytes)
         }
         Content::Whole(bytes) => {
+            note_work(&exchange, reply.work);
             declare_length(bytes.len(), faults, head.headers_mut());
             events(
                 Box::new(Halves::of(bytes)),
@@ -48,6 +50,7 @@ pub fn deliver(
             )?
         }
         Content::Events(source, turn) => {
+            exchange.worked(turn.work().prompt_tokens, 0);
             declare_length_of_events(faults, head.headers_mut());
             let framing = Framing::of(reply.content_type);
             events(source, Some(turn), faults, connection, exchange, framing)?
@@ -57,6 +60,12 @@ pub fn deliver(
         announce(faults, connection, &mut head);
     }
     Ok(head.map(|()| body))
+}
+
+fn note_work(exchange: &Exchange, work: Option<Work>) {
+    if let Some(work) = work {
+        exchange.worked(work.prompt_tokens, work.output_tokens);
+    }
 }
 
 fn write_headers(reply: &Reply, connection: &Connection, headers: &mut HeaderMap) {

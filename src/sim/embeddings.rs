@@ -55,7 +55,8 @@ pub async fn answer(host: &Host, body: &Bytes) -> Result<Reply, Refusal> {
     Ok(Reply::json(&json!({
         "id": id, "object": "list", "created": created, "model": model, "data": data,
         "usage": {"prompt_tokens": prompt_tokens, "total_tokens": prompt_tokens, "completion_tokens": 0, "prompt_tokens_details": null},
-    })))
+    }))
+    .after(Work::reading(prompt_tokens)))
 }
 
 /// vLLM's `/pooling`, in the shape of embeddings.
@@ -73,20 +74,14 @@ pub async fn pool(host: &Host, body: &Bytes) -> Result<Reply, Refusal> {
     Ok(Reply::json(&json!({
         "id": id, "object": "list", "created": created, "model": model, "data": data,
         "usage": {"prompt_tokens": prompt_tokens, "total_tokens": prompt_tokens, "completion_tokens": 0, "prompt_tokens_details": null},
-    })))
+    }))
+    .after(Work::reading(prompt_tokens)))
 }
 
 /// Runs the prompts through the engine, which makes no tokens of them, and counts them.
 pub async fn work_on(host: &Host, inputs: &[String]) -> usize {
     let prompt_tokens = inputs.iter().map(|input| token::count(input)).sum();
-    let mut turn = host
-        .engine
-        .begin(Work {
-            prompt_tokens,
-            longest_tokens: 0,
-            output_tokens: 0,
-        })
-        .await;
+    let mut turn = host.engine.begin(Work::reading(prompt_tokens)).await;
     wait_until(turn.due(0)).await;
     turn.end("stop");
     prompt_tokens

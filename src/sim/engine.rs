@@ -36,6 +36,17 @@ pub struct Work {
     pub output_tokens: usize,
 }
 
+impl Work {
+    /// A prompt that is read, and nothing made of it.
+    pub fn reading(prompt_tokens: usize) -> Self {
+        Self {
+            prompt_tokens,
+            longest_tokens: 0,
+            output_tokens: 0,
+        }
+    }
+}
+
 impl Engine {
     pub fn new(ttft: Duration, itl: Duration, slots: Option<usize>) -> Self {
         Self {
@@ -122,6 +133,11 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// What it is for.
+    pub fn work(&self) -> Work {
+        self.work
+    }
+
     /// When the token at `index` (of one choice) is due; `None`: at once.
     pub fn due(&self, index: u32) -> Option<Instant> {
         let delay = self.engine.ttft + self.engine.itl * index;

@@ -2,6 +2,7 @@
 //! It must not know HTTP.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -47,11 +48,11 @@ pub struct Outage {
 const OUTAGES_MAX: usize = 4;
 
 impl Host {
-    pub fn new(options: Options) -> (Arc<Self>, mpsc::Receiver<Outage>) {
+    pub fn new(options: Options, served: Option<File>) -> (Arc<Self>, mpsc::Receiver<Outage>) {
         let (outages, orders) = mpsc::channel(OUTAGES_MAX);
         let host = Self {
             engine: Arc::new(Engine::new(options.ttft, options.itl, options.slots)),
-            log: Arc::default(),
+            log: Arc::new(Log::writing(served)),
             armory: Armory::new(&options.name, options.fault_rate, options.seed),
             prompt_cache: PromptCache::default(),
             started: Instant::now(),

@@ -58,8 +58,10 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
@@ -90,7 +92,8 @@ pub fn start(options: Options) -> io::Result<Running> {
     let listener = listener::listen((options.host, options.port).into())?;
     let address = listener.local_addr()?;
     let faults = options.faults.clone();
-    let (host, outages) = Host::new(options);
+    let served = options.served.as_deref().map(open_served).transpose()?;
+    let (host, outages) = Host::new(options, served);
     host.arm(faults, 0).map_err(invalid)?;
     let task = tokio::spawn(listener::serve(listener, Arc::clone(&host), tls, outages));
     Ok(Running {
@@ -98,6 +101,11 @@ pub fn start(options: Options) -> io::Result<Running> {
         host,
         task,
     })
+}
+
+fn open_served(path: &Path) -> io::Result<File> {
+    let opened = File::options().append(true).create(true).open(path);
+    opened.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
 /// Serves until Ctrl-C or SIGTERM, on a runtime of its own, and prints one line once it listens.

@@ -46,6 +46,8 @@ pub struct Options {
     pub tls: Option<TlsFiles>,
     /// Whether events that are due together may share a write. Else every event is a write of its own, as engines do it.
     pub coalesce: bool,
+    /// Gets one line of JSON for each exchange when it ends; what stands in it stays.
+    pub served: Option<PathBuf>,
     /// Manners of single vendors.
     pub quirks: Vec<Quirk>,
     /// What the models do not support.
@@ -89,6 +91,7 @@ impl Default for Options {
             idle_close: None,
             tls: None,
             coalesce: false,
+            served: None,
             quirks: Vec::new(),
             refuses: Vec::new(),
             threads: None,

@@ -2,6 +2,8 @@
 //! It must not know how requests are answered.
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -25,6 +27,8 @@ pub struct Log {
     requests: Mutex<VecDeque<Arc<Record>>>,
     next_id: AtomicU64,
     pub counts: Counts,
+    /// Gets a line for each exchange that has ended.
+    served: Option<Mutex<File>>,
 }
 
 /// Counts since the start or the last reset.
@@ -77,6 +81,9 @@ pub struct Record {
     started_us: u64,
     ended_us: AtomicU64,
     events: AtomicU32,
+    /// Tokens of the prompt that the engine has read, and tokens of the answer that have left.
+    prompt_tokens: AtomicU64,
+    output_tokens: AtomicU64,
     outcome: AtomicU8,
 }
 
@@ -96,6 +103,29 @@ enum Outcome {
 }
 
 impl Log {
+    /// A log that also writes every exchange to a file.
+    pub fn writing(served: Option<File>) -> Self {
+        Self {
+            served: served.map(Mutex::new),
+            ..Self::default()
+        }
+    }
+
+    /// One write a line, so that a reader never finds half of one, and a killed host loses none that it has written.
+    fn write_served(&self, record: &Record) {
+        let Some(served) = &self.served else {
+            return;
+        };
+        let mut line = record.served().to_string();
+        line.push('\n');
+        let mut file = served
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Err(error) = file.write_all(line.as_bytes()) {
+            eprintln!("weir sim: cannot write what was served: {error}");
+        }
+    }
+
     /// Begins an exchange. The body is given later, once it was read.
     pub fn begin(
         self: &Arc<Self>,
@@ -123,6 +153,8 @@ impl Log {
             started_us: now_us(),
             ended_us: AtomicU64::new(0),
             events: AtomicU32::new(0),
+            prompt_tokens: AtomicU64::new(0),
+            output_tokens: AtomicU64::new(0),
             outcome: AtomicU8::new(Outcome::InFlight as u8),
         });
         self.counts.requests.fetch_add(1, Ordering::Relaxed);
@@ -207,6 +239,24 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// Notes what the engine read, and how much of what it made has left already.
+    pub fn worked(&self, prompt_tokens: usize, output_tokens: usize) {
+        let record = &self.record;
+        record
+            .prompt_tokens
+            .store(prompt_tokens as u64, Ordering::Relaxed);
+        record
+            .output_tokens
+            .store(output_tokens as u64, Ordering::Relaxed);
+    }
+
+    /// Notes that more tokens of the answer have left.
+    pub fn tokens_sent(&self, tokens: u64) {
+        self.record
+            .output_tokens
+            .fetch_add(tokens, Ordering::Relaxed);
+    }
+
     /// Notes that more events or pieces were sent.
     pub fn events_sent(&self, events: u32) {
         self.record.events.fetch_add(events, Ordering::Relaxed);
@@ -238,6 +288,7 @@ impl Exchange {
         self.record.outcome.store(outcome as u8, Ordering::Release);
         counter.fetch_add(1, Ordering::Relaxed);
         counts.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.log.write_served(&self.record);
     }
 }
 
@@ -276,6 +327,8 @@ impl Record {
             "started_ms": milliseconds(self.started_us),
             "ended_ms": (ended_us > 0).then(|| milliseconds(ended_us)),
             "events": self.events.load(Ordering::Relaxed),
+            "prompt_tokens": self.prompt_tokens.load(Ordering::Relaxed),
+            "output_tokens": self.output_tokens.load(Ordering::Relaxed),
             "outcome": self.outcome(),
         });
         match std::str::from_utf8(&self.body) {
@@ -283,6 +336,25 @@ impl Record {
             Err(_) => record["body_base64"] = base64(&self.body).into(),
         }
         record
+    }
+
+    /// What a bill would be made of.
+    fn served(&self) -> Value {
+        let header = |name: &str| {
+            let value = self.headers.get(name)?;
+            value.to_str().ok()
+        };
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        json!({
+            "request_id": header("x-request-id"),
+            "path": self.uri.path(),
+            "started_ms": milliseconds(self.started_us),
+            "ended_ms": milliseconds(count(&self.ended_us)),
+            "outcome": self.outcome(),
+            "events": self.events.load(Ordering::Relaxed),
+            "prompt_tokens": count(&self.prompt_tokens),
+            "output_tokens": count(&self.output_tokens),
+        })
     }
 
     fn outcome(&self) -> &'static str {

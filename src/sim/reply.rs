@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 
-use super::engine::Turn;
+use super::engine::{Turn, Work};
 
 /// An answer.
 pub struct Reply {
@@ -13,6 +13,8 @@ pub struct Reply {
     pub content_type: &'static str,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub content: Content,
+    /// What the engine did for a whole answer; events tell it as they go.
+    pub work: Option<Work>,
 }
 
 /// The body of an answer.
@@ -56,6 +58,7 @@ impl Reply {
             content_type,
             headers: Vec::new(),
             content: Content::Whole(body.into()),
+            work: None,
         }
     }
 
@@ -78,7 +81,14 @@ impl Reply {
             content_type,
             headers: Vec::new(),
             content: Content::Events(Box::new(source), turn),
+            work: None,
         }
+    }
+
+    /// Notes what the engine did for it.
+    pub fn after(mut self, work: Work) -> Self {
+        self.work = Some(work);
+        self
     }
 
     pub fn with_status(mut self, status: StatusCode) -> Self {

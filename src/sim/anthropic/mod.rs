@@ -93,7 +93,7 @@ async fn say(host: &Host, request: MessagesRequest, faults: &Faults) -> Reply {
     wait_until(turn.due_last()).await;
     turn.sent(message.work.output_tokens as u64);
     turn.end(message.finish_reason);
-    Reply::json(&message.whole())
+    Reply::json(&message.whole()).after(message.work)
 }
 
 fn json_body(body: &Bytes) -> Result<Value, Refusal> {

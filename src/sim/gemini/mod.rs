@@ -107,7 +107,7 @@ async fn generate(
     wait_until(turn.due_last()).await;
     turn.sent(generated.work.output_tokens as u64);
     turn.end(generated.finish_reason());
-    Ok(Reply::json(&generated.whole()))
+    Ok(Reply::json(&generated.whole()).after(generated.work))
 }
 
 fn count(host: &Host, model: &str, body: &Value) -> Result<Reply, Refusal> {

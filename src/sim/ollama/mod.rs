@@ -91,7 +91,7 @@ async fn say(host: &Host, asked: Asked, faults: &Faults, shape: Shape) -> Reply 
     wait_until(turn.due_last()).await;
     turn.sent(lines.work.output_tokens as u64);
     turn.end(lines.finish_reason());
-    Reply::json(&lines.whole())
+    Reply::json(&lines.whole()).after(lines.work)
 }
 
 fn json_body(body: &Bytes) -> Result<Value, Refusal> {

@@ -39,7 +39,7 @@ pub async fn answer(host: &Host, body: &Bytes, faults: &Faults) -> Result<Reply,
     wait_until(turn.due_last()).await;
     turn.sent(work.output_tokens as u64);
     turn.end(events.finish_reason());
-    Ok(Reply::json(&events.finished()))
+    Ok(Reply::json(&events.finished()).after(work))
 }
 
 /// The response object without what is only known at its end.

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use super::super::Options;
-use super::{CHAT, Client, get, host, post, says, streamed, until};
+use super::{CHAT, Client, get, host, post, post_with, says, streamed, until, with};
 
 #[tokio::test]
 async fn a_client_that_leaves_is_seen_at_once() {
@@ -211,4 +211,57 @@ async fn a_host_that_cannot_be_is_refused() {
     ] {
         assert!(super::super::start(options).is_err());
     }
+}
+
+#[tokio::test]
+async fn what_was_served_is_written_down_as_a_bill_would_have_it() {
+    let path = std::env::temp_dir().join(format!("weir-sim-served-{}", std::process::id()));
+    let file = path.clone();
+    let host = host(move |options| {
+        (options.itl, options.tokens) = (Duration::from_millis(1), 40);
+        options.served = Some(file);
+    });
+    let ask = |id: &str| format!("x-request-id: {id}\r\n");
+    post_with(&host, CHAT, &ask("whole"), &says("two words")).await;
+    post_with(&host, CHAT, &ask("stream"), &streamed(says("two words"))).await;
+    let embedding = json!({"model": "llama-3.1-8b", "input": ["one", "two"]});
+    post_with(&host, "/v1/embeddings", &ask("embedding"), &embedding).await;
+    let mut client = Client::connect(&host).await;
+    let request = with(streamed(says("leave")), json!({"max_tokens": 10_000}));
+    client
+        .send("POST", CHAT, &ask("left"), request.to_string().as_bytes())
+        .await;
+    while !client.read_line().await.contains("delta") {}
+    drop(client);
+    until(&host, |stats| stats.in_flight == 0 && stats.requests == 4).await;
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told = |line: &Value| {
+        let text = |name: &str| line[name].as_str().unwrap().to_owned();
+        (text("request_id"), text("outcome"))
+    };
+    let told: Vec<_> = lines.iter().map(told).collect();
+    let expected = [
+        ("whole", "finished"),
+        ("stream", "finished"),
+        ("embedding", "finished"),
+        ("left", "cancelled"),
+    ];
+    let expected: Vec<_> = expected
+        .map(|(id, outcome)| (id.to_owned(), outcome.to_owned()))
+        .into();
+    assert_eq!(told, expected);
+    assert_eq!(lines[0]["output_tokens"], 40);
+    assert_eq!(lines[1]["output_tokens"], 40);
+    assert_eq!(lines[0]["prompt_tokens"], lines[1]["prompt_tokens"]);
+    assert_eq!(
+        (&lines[2]["prompt_tokens"], &lines[2]["output_tokens"]),
+        (&json!(2), &json!(0))
+    );
+    let left = lines[3]["output_tokens"].as_u64().unwrap();
+    assert!((1..40).contains(&left), "{left}");
 }
