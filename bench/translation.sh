@@ -14,6 +14,7 @@ usage: bench/translation.sh [option …]
   --rounds N       measurements of each pair in each scenario (default 9)
   --threads N      worker threads of weir (default 1)
   --no-pin         every process on every core, in place of weir on the first, host and load on the last
+  --only SCENARIO  requests, saturated or paced: one of the three scenarios alone
   --enforce        exit code 1 when a bar is missed
   --save           write the table to bench/results/
 TEXT

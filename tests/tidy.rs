@@ -4,12 +4,15 @@
 
 #[path = "tidy/code.rs"]
 mod code;
+#[path = "tidy/homes.rs"]
+mod homes;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use code::{code, crate_paths, line_of, uses_crate, words};
+use homes::{EVERYWHERE, HOMES};
 
 /// A source file: its path from the root of the repository, and its text.
 struct File {
@@ -19,80 +22,6 @@ struct File {
 
 /// Lines that a file may have. Over that, look for the second idea in it.
 const LINES_MAX: usize = 600;
-
-/// Crates and the only places that may use them, as paths below `src/`. A module may be named without its ending.
-const HOMES: [(&str, &[&str]); 32] = [
-    (
-        "pingora",
-        &["tls", "upstream", "gateway", "proxy", "admin", "server"],
-    ),
-    ("pingora_proxy", &["proxy", "server"]),
-    ("pingora_timeout", &["proxy/watch"]),
-    ("pingora_load_balancing", &["upstream"]),
-    ("hickory_resolver", &["upstream/discovery"]),
-    (
-        "fastrand",
-        &["gateway", "route", "upstream", "proxy", "admin"],
-    ),
-    ("regex", &["terms/pattern"]),
-    ("async_trait", &["proxy", "admin", "server", "upstream"]),
-    ("arc_swap", &["tls", "reload", "gateway", "upstream"]),
-    ("prometheus", &["metrics", "log", "proxy/settle"]),
-    ("serde_yaml", &["config/yaml"]),
-    ("saphyr_parser", &["config/places"]),
-    ("schemars", &["config", "terms"]),
-    ("strsim", &["config/problem"]),
-    ("clap", &["cli"]),
-    ("tracing_subscriber", &["log"]),
-    (
-        "chrono",
-        &[
-            "config/utc",
-            "proxy/access_line",
-            "upstream/keys",
-            "wire/ollama",
-        ],
-    ),
-    ("rustls", &["tls", "sim/tls", "sim/tests"]),
-    ("rustls_pki_types", &["tls"]),
-    ("ring", &["tls", "upstream/keys/fingerprint"]),
-    ("x509_parser", &["tls"]),
-    ("tokio_rustls", &["sim"]),
-    ("hyper", &["sim"]),
-    ("hyper_util", &["sim"]),
-    ("http_body_util", &["sim"]),
-    ("tokio_tungstenite", &["sim"]),
-    ("flate2", &["wire/encoding", "sim"]),
-    ("zstd", &["wire/encoding", "sim"]),
-    ("brotli_decompressor", &["wire/encoding", "sim"]),
-    (
-        "parking_lot",
-        &[
-            "server",
-            "proxy/exchange",
-            "proxy/attempt",
-            "proxy/translated",
-            "upstream",
-            "route",
-            "gateway",
-        ],
-    ),
-    ("httparse", &["upstream/http1"]),
-    ("tikv_jemallocator", &["main"]),
-];
-
-/// Crates that are part of the language here.
-const EVERYWHERE: [&str; 9] = [
-    "bytes",
-    "http",
-    "tokio",
-    "futures",
-    "serde",
-    "serde_json",
-    "tracing",
-    "memchr",
-    "url",
-];
 
 // ---- the repository -----------------------------------------------------------------------------------------------
 
@@ -240,7 +169,7 @@ fn module_of(path: &str) -> &str {
 
 #[test]
 fn crates_are_used_only_where_they_are_at_home() {
-    assert_tidy(strays(&HOMES, &rust_files("src")));
+    assert_tidy(strays(HOMES, &rust_files("src")));
 }
 
 #[test]
@@ -275,8 +204,8 @@ fn a_crate_that_strays_is_found() {
 fn every_dependency_has_a_home_and_is_used() {
     assert_tidy(unsorted(
         &read("Cargo.toml"),
-        &HOMES,
-        &EVERYWHERE,
+        HOMES,
+        EVERYWHERE,
         &rust_files("src"),
     ));
 }

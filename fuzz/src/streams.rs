@@ -7,6 +7,7 @@ use crate::assert_json;
 use crate::control::{control, dialect, pieces};
 use crate::events::{Event, assert_rules};
 use crate::settings::{self, Asked, ELAPSED};
+use crate::wire::spoken::SPOKEN_BYTES_MAX;
 use crate::wire::sse::{self, Splitter};
 use crate::wire::streams::{Cutter, Ending, Glance, Stream, Translator};
 use crate::wire::translate::Reader;
@@ -111,15 +112,18 @@ fn passes(upstream: Dialect, bytes: &[u8], cut: u8) {
     for hides_usage in [false, true] {
         let relay = |cut| {
             let stream = Stream::passing(upstream, operation, hides_usage, Some(1));
-            let mut relay = Relay::new(upstream, stream);
+            let mut relay = Relay::new(upstream, stream.tallying(true));
             relay.run(bytes, cut);
             relay
         };
-        let (whole, in_pieces) = (relay(0), relay(cut));
+        let (mut whole, mut in_pieces) = (relay(0), relay(cut));
         assert_eq!(
             whole.outcome, in_pieces.outcome,
             "{upstream:?} cut at {cut}"
         );
+        let said = whole.stream.said();
+        assert!(said.text.len() <= SPOKEN_BYTES_MAX);
+        assert_eq!(said, in_pieces.stream.said(), "{upstream:?} cut at {cut}");
         assert!(whole.out.len() <= bytes.len() + 4096);
     }
 }

@@ -43,7 +43,8 @@ fn refused(refused: Refused) -> Refusal {
                 count => format!("the configuration has {count} problems; the old one goes on"),
             };
             let code = "invalid_configuration";
-            let error = json!({ "code": code, "message": message, "problems": problems });
+            let error =
+                json!({ "code": code, "message": message, "param": null, "problems": problems });
             Refusal::with(StatusCode::UNPROCESSABLE_ENTITY, error)
         }
         Refused::Busy => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", refused.to_string()),

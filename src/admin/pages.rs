@@ -14,7 +14,11 @@ pub(super) fn health() -> Reply {
 /// Ready while it serves and some upstream's models are known.
 pub(super) fn readiness(gateway: &Gateway) -> Reply {
     match gateway.phase() {
-        Phase::Serving if gateway.is_usable() => text(StatusCode::OK, "ready\n"),
+        Phase::Serving if gateway.is_usable() => match gateway.accounting.trouble() {
+            None => text(StatusCode::OK, "ready\n"),
+            // It serves from the last known state, so that it stays among those that are asked.
+            Some(trouble) => text(StatusCode::OK, &format!("ready; the ledger {trouble}\n")),
+        },
         Phase::Serving => text(
             StatusCode::SERVICE_UNAVAILABLE,
             "no upstream has told its models yet\n",

@@ -1,17 +1,35 @@
-//! Answers of the admin listener. Errors have one shape: `{"error": {"code": …, "message": …}}`, with more members where a
-//! code has more to say.
+//! Answers of the admin listener. Errors have one shape: `{"error": {"code": …, "message": …, "param": …}}`, with more members
+//! where a code has more to say. `param` is the member or parameter that is wrong, where it is one.
 
-use http::{Method, Response, StatusCode, header};
+use http::{HeaderName, Method, Response, StatusCode, header};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(super) type Reply = Response<Vec<u8>>;
+pub type Reply = Response<Vec<u8>>;
 
 /// An answer that says no.
-pub(super) struct Refusal(Box<Reply>);
+#[derive(Debug)]
+pub struct Refusal(Box<Reply>);
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Refusal {
-        Refusal::with(status, json!({ "code": code, "message": message.into() }))
+        Refusal::with(
+            status,
+            json!({ "code": code, "message": message.into(), "param": null }),
+        )
+    }
+
+    /// About one member of the body, or one parameter.
+    pub(super) fn about(
+        status: StatusCode,
+        code: &str,
+        param: &str,
+        message: impl Into<String>,
+    ) -> Refusal {
+        Refusal::with(
+            status,
+            json!({ "code": code, "message": message.into(), "param": param }),
+        )
     }
 
     /// With all members of the error.
@@ -30,13 +48,13 @@ impl Refusal {
         self
     }
 
-    pub(super) fn reply(self) -> Reply {
+    pub fn reply(self) -> Reply {
         *self.0
     }
 }
 
 pub(super) fn unauthorized() -> Refusal {
-    let message = "the token of `admin` is needed: send `Authorization: Bearer <token>`";
+    let message = "the token of `admin`, or a key with a scope for this, is needed: send `Authorization: Bearer <token>`";
     Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
         .header(header::WWW_AUTHENTICATE, "Bearer")
 }
@@ -46,14 +64,42 @@ pub(super) fn cross_site() -> Refusal {
     Refusal::new(StatusCode::FORBIDDEN, "cross_site", message)
 }
 
+pub(super) fn forbidden(message: impl Into<String>) -> Refusal {
+    Refusal::new(StatusCode::FORBIDDEN, "forbidden", message)
+}
+
 pub(super) fn internal() -> Refusal {
     let message = "a mistake in weir; its log says where";
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
 }
 
+/// What cannot be read or written now.
+pub(super) fn unavailable(message: impl Into<String>) -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "store_failed", message)
+}
+
+pub(super) fn conflict(code: &str, message: impl Into<String>) -> Refusal {
+    Refusal::new(StatusCode::CONFLICT, code, message)
+}
+
+pub(super) fn unknown(code: &str, message: impl Into<String>) -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, code, message)
+}
+
+/// A value that cannot be.
+pub(super) fn invalid(param: &str, message: impl Into<String>) -> Refusal {
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    Refusal::about(status, "invalid_value", param, message)
+}
+
+/// A parameter of the query, or a header.
+pub(super) fn bad_parameter(param: &str, message: impl Into<String>) -> Refusal {
+    Refusal::about(StatusCode::BAD_REQUEST, "invalid_parameter", param, message)
+}
+
 pub(super) fn not_found(path: &str) -> Refusal {
     let message = format!(
-        "there is no `{path}`; there are /metrics, /healthz, /readyz, /admin/v1/status, /admin/v1/reload, and actions below /admin/v1/upstreams and /admin/v1/endpoints"
+        "there is no `{path}`; /admin/v1/openapi.json lists everything that there is below /admin/v1, beside it are /metrics, /healthz and /readyz"
     );
     Refusal::new(StatusCode::NOT_FOUND, "not_found", message)
 }
@@ -76,6 +122,37 @@ pub(super) fn text(status: StatusCode, body: &str) -> Reply {
 
 pub(super) fn json(body: &Value) -> Reply {
     respond(StatusCode::OK, "application/json", body.to_string())
+}
+
+/// # Errors
+/// When the value has no form in JSON, which is a mistake in weir.
+pub(super) fn of<T: Serialize>(status: StatusCode, body: &T) -> Result<Reply, Refusal> {
+    let body = serde_json::to_vec(body).map_err(|_| internal())?;
+    Ok(respond(status, "application/json", body))
+}
+
+pub(super) fn ok<T: Serialize>(body: &T) -> Result<Reply, Refusal> {
+    of(StatusCode::OK, body)
+}
+
+pub(super) fn created<T: Serialize>(body: &T) -> Result<Reply, Refusal> {
+    of(StatusCode::CREATED, body)
+}
+
+/// Done, and nothing to say.
+pub(super) fn gone() -> Reply {
+    let mut reply = Response::new(Vec::new());
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    reply
+}
+
+pub(super) fn with_header(mut reply: Reply, name: &'static str, value: &str) -> Reply {
+    if let Ok(value) = value.parse() {
+        reply
+            .headers_mut()
+            .insert(HeaderName::from_static(name), value);
+    }
+    reply
 }
 
 pub(super) fn respond(status: StatusCode, content_type: &str, body: impl Into<Vec<u8>>) -> Reply {

@@ -17,12 +17,22 @@ pub enum Failure {
     Serve(ServeError),
     /// The simulated host cannot listen.
     Sim(std::io::Error),
+    /// The admin API, or the store behind it, cannot be reached.
+    Unavailable(String),
+    /// The admin API says no.
+    Refused {
+        code: String,
+        message: String,
+    },
+    /// An argument that has a form of its own does not have it.
+    Argument(String),
     /// Standard output cannot be written.
     Output(std::io::Error),
 }
 
 impl Failure {
     const USAGE: u8 = 64;
+    const REFUSED: u8 = 65;
     const UNAVAILABLE: u8 = 69;
     const INTERNAL: u8 = 70;
 
@@ -41,6 +51,9 @@ impl Failure {
             Failure::NoConfig(message) => (Self::USAGE, format!("weir: {message}")),
             Failure::Config(problems) => (Self::USAGE, of_config(&problems)),
             Failure::Serve(error) => (Self::UNAVAILABLE, format!("weir: {error}")),
+            Failure::Unavailable(message) => (Self::UNAVAILABLE, format!("weir: {message}")),
+            Failure::Refused { message, .. } => (Self::REFUSED, format!("weir: {message}")),
+            Failure::Argument(message) => (Self::USAGE, format!("weir: {message}")),
             Failure::Sim(error) => (Self::UNAVAILABLE, format!("weir sim: {error}")),
         };
         drop(writeln!(err, "{}", text.trim_end()));

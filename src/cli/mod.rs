@@ -1,11 +1,19 @@
 //! The command line: arguments in, one function a command, exit codes out.
 //! It must not do what a command does; that is the library's.
 
+mod accounts;
+mod ask;
 mod check;
 mod exit;
+mod forms;
+mod keys;
 mod locate;
+mod reach;
 mod serve;
 mod sim;
+mod tenants;
+mod terms;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +41,24 @@ enum Command {
     Serve(ConfigFile),
     /// Check a configuration and say what it means, without serving
     Check(CheckArguments),
+    /// Make, list and end client keys
+    Keys(Box<keys::Keys>),
+    /// Make, list and change tenants
+    Tenants(Box<tenants::Tenants>),
+    /// Make, list and change users of a tenant
+    Users(Box<tenants::Users>),
+    /// Pay into accounts and show how they stand
+    Accounts(Box<accounts::Accounts>),
+    /// Show what was used and what it cost
+    Usage(Box<usage::Usage>),
+    /// Show and set prices
+    Prices(Box<terms::Prices>),
+    /// Show limits and what is left of them, and change them
+    Limits(Box<terms::LimitsArguments>),
+    /// Keep credentials for upstreams, sealed
+    UpstreamKeys(Box<terms::UpstreamKeys>),
+    /// Show how the ledger does
+    Ledger(Box<terms::Ledger>),
     /// Simulate a GPU host, to try configurations and failure drills without a GPU
     Sim(Box<sim::SimArgs>),
 }
@@ -58,7 +84,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0   it worked
   64  the configuration or the command line is wrong
-  69  cannot serve (an address is taken, or may not be used)
+  65  refused: what was asked for cannot be, as it is said
+  69  cannot serve (an address is taken, or may not be used), or neither a server nor the store can be reached
   70  a mistake in weir";
 
 /// Runs the command that the arguments (the program's name first) ask for, and gives the exit code. Answers go to
@@ -73,6 +100,15 @@ pub fn run(
         .and_then(|arguments| match arguments.command {
             Command::Serve(config) => serve::serve(&config),
             Command::Check(arguments) => check::check(&arguments, out),
+            Command::Keys(arguments) => keys::run(&arguments, out, err),
+            Command::Tenants(arguments) => tenants::tenants(&arguments, out),
+            Command::Users(arguments) => tenants::users(&arguments, out),
+            Command::Accounts(arguments) => accounts::run(&arguments, out),
+            Command::Usage(arguments) => usage::run(&arguments, out),
+            Command::Prices(arguments) => terms::prices(&arguments, out),
+            Command::Limits(arguments) => terms::limits(&arguments, out),
+            Command::UpstreamKeys(arguments) => terms::upstream_keys(&arguments, out),
+            Command::Ledger(arguments) => terms::ledger(&arguments, out),
             Command::Sim(arguments) => crate::sim::run((*arguments).into()).map_err(Failure::Sim),
         });
     match outcome {

@@ -134,7 +134,7 @@ log
   text, without a line for each exchange
 
 warnings
-  listen: 0.0.0.0:8081 can be reached from other machines, in cleartext, and clients are not authenticated yet; everyone who can connect can use every upstream
+  listen: 0.0.0.0:8081 can be reached from other machines, in cleartext, and callers need no key; everyone who can connect can use every upstream; configure `access`
   upstream hosted: key key-2 expired at 2001-01-31T00:00:00Z and is not used; replace it, or remove it
 ";
     assert_eq!((code, err.as_str()), (0, ""));

@@ -17,7 +17,10 @@ use super::problem::{Place, Problems, Report};
 use super::raw::RawConfig;
 use super::units::duration_text;
 use super::upstream::Common;
-use super::{Config, health, listen, models, schema, sections, shape, translation, upstream, yaml};
+use super::{
+    Config, callers, health, listen, models, money, rates, schema, sections, shape, store,
+    translation, upstream, yaml,
+};
 
 /// Largest configuration that is read.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -28,6 +31,8 @@ pub(super) struct Context<'c, 'p> {
     /// Of the configuration: files that it names are relative to it.
     pub folder: &'c Path,
     pub environment: Environment<'c>,
+    /// Whether there is a store, and a master key with which it can hold secrets.
+    pub seals: bool,
     /// The configuration, and the files that it names.
     pub files: Vec<PathBuf>,
 }
@@ -66,6 +71,7 @@ pub(super) fn parse(
         report: Report::new(&places),
         folder: file.parent().unwrap_or(Path::new("")),
         environment,
+        seals: false,
         files: vec![file.to_owned()],
     };
     let config = context.raw(&mut value).and_then(|raw| context.config(raw));
@@ -129,11 +135,16 @@ impl Context<'_, '_> {
     fn config(&mut self, raw: RawConfig) -> Option<Config> {
         let listen = listen::listeners(self, raw.listen);
         let admin = listen::admin(self, raw.admin, listen.as_deref().unwrap_or_default());
-        let limits = sections::limits(self, raw.limits.unwrap_or_default());
+        let mut raw_limits = raw.limits.unwrap_or_default();
+        let rates = rates::rates(self, &mut raw_limits);
+        let limits = sections::limits(self, raw_limits);
+        let has_store = raw.store.is_some();
+        self.seals = (raw.store.as_ref()).is_some_and(|store| store.master_key.is_some());
+        let store = store::store(self, raw.store);
         let failover = sections::failover(self, raw.failover.unwrap_or_default());
         let translation = translation::translation(self, raw.translation.unwrap_or_default());
-        let names = upstream::names(raw.upstreams.as_deref());
-        let mut models = models::models(self, raw.models, &names);
+        let upstream_names = upstream::names(raw.upstreams.as_deref());
+        let mut models = models::models(self, raw.models, &upstream_names);
         let common = Common {
             timeouts: sections::timeouts(raw.timeouts.unwrap_or_default()),
             health: health::common(self, raw.health.unwrap_or_default()),
@@ -147,12 +158,32 @@ impl Context<'_, '_> {
         );
         let aliases = known.aliases(self);
         models.set_fallbacks(self, &known);
-        models::default_upstream(self, raw.default_upstream.as_deref(), &names);
+        models::default_upstream(self, raw.default_upstream.as_deref(), &upstream_names);
+        let names = callers::Names::of(&known, raw.tenants.as_ref(), raw.plans.as_ref(), has_store);
+        let raw_prices = raw.prices.unwrap_or_default();
+        let prices = money::prices(self, raw_prices, &upstream_names, &models.prices, &names);
+        if let Some(prices) = &prices {
+            models.set_prices(self, prices);
+        }
+        let plans = money::plans(self, raw.plans, &names);
+        let tenants = callers::tenants(self, raw.tenants, &names);
+        let access = callers::access(self, raw.access.unwrap_or_default(), &names, has_store);
+        let usage = money::usage(self, raw.usage.unwrap_or_default());
+        let webhooks = money::webhooks(self, raw.webhooks.unwrap_or_default());
+        let (access, tenants) = (access?, tenants?);
         Some(Config {
             listen: listen?,
             admin: admin?,
             reload: sections::reload(raw.reload.unwrap_or_default())?,
             limits: limits?,
+            rates,
+            store: store?,
+            tenants: callers::with_default(tenants, &access, has_store),
+            access,
+            plans: plans?,
+            prices: prices?,
+            usage: usage?,
+            webhooks: webhooks?,
             failover: failover?,
             server: sections::server(raw.server.unwrap_or_default())?,
             translation: translation?,

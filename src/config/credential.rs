@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, HashSet};
 use http::HeaderName;
 
 use super::check::Context;
+use super::key::{self, Keys};
 use super::path::FieldPath;
-use super::raw::{RawHeader, RawKey};
+use super::raw::{RawHeader, RawKey, RawOwnKeys};
 use super::source::{self, Source};
-use super::{AuthShape, Kind, KindFacts, Secret, UpstreamKey, key};
+use super::{AuthShape, Kind, KindFacts, Secret};
 
 /// Headers that belong to one connection or that weir works out itself (RFC 9110 §7.6.1).
 const OWN_HEADERS: [&str; 13] = [
@@ -28,9 +29,13 @@ const OWN_HEADERS: [&str; 13] = [
     "http2-settings",
 ];
 
+/// Headers in which clients prove who they are to weir.
+const CLIENT_KEY_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
+
 /// What an upstream is sent to prove who asks.
 pub(super) struct Credentials {
-    pub keys: Vec<UpstreamKey>,
+    pub keys: Keys,
+    pub own_key_header: Option<HeaderName>,
     pub headers: Vec<(HeaderName, Secret)>,
     pub forwarded: Vec<HeaderName>,
 }
@@ -43,6 +48,7 @@ pub(super) fn credentials(
     raw_keys: Vec<Option<RawKey>>,
     raw_headers: BTreeMap<String, Option<RawHeader>>,
     raw_forwarded: Vec<Option<String>>,
+    raw_own_keys: Option<RawOwnKeys>,
 ) -> Option<Credentials> {
     let has_keys = !raw_keys.is_empty();
     let keys = key::keys(context, &path.key("keys"), raw_keys);
@@ -51,8 +57,14 @@ pub(super) fn credentials(
     if let (Some(kind), Some(headers), true) = (kind, &headers, has_keys) {
         check_slot(context, path, kind.facts(), headers);
     }
+    let own_path = path.key("own_keys").key("header");
+    let own_key_header = raw_own_keys.map(|raw| own_key_header(context, &own_path, raw));
     Some(Credentials {
         keys: keys?,
+        own_key_header: match own_key_header {
+            Some(header) => Some(header?),
+            None => None,
+        },
         headers: headers?,
         forwarded: forwarded?,
     })
@@ -114,6 +126,29 @@ fn forwarded(
         })
         .collect();
     names.into_iter().collect()
+}
+
+/// Where a client's own key for the upstream stands. Not where its key for weir may stand: one of the two would hide the other.
+fn own_key_header(
+    context: &mut Context<'_, '_>,
+    path: &FieldPath,
+    raw: RawOwnKeys,
+) -> Option<HeaderName> {
+    let header = header_name(&raw.header?).and_then(|header| {
+        match CLIENT_KEY_HEADERS.contains(&header.as_str()) {
+            true => Err(
+                "is where a client's key for weir stands; write for example `x-upstream-key`"
+                    .to_owned(),
+            ),
+            false => Ok(header),
+        }
+    });
+    header
+        .map_err(|message| {
+            let shown = context.report.shown(path);
+            context.report.value(path, format!("{shown} {message}"));
+        })
+        .ok()
 }
 
 /// A key and a fixed header for the same slot would hide one another.

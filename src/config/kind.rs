@@ -303,6 +303,7 @@ impl Kind {
             },
             Kind::OpenaiCompatible => &KindFacts {
                 name: "openai-compatible",
+                quirks: &quirks::UNKNOWN,
                 ..SERVICE
             },
         }

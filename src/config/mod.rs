@@ -2,6 +2,7 @@
 //! Defaults live here and nowhere else; nothing here opens a socket or reads a clock.
 
 mod base_url;
+mod callers;
 mod certificates;
 mod check;
 mod credential;
@@ -14,9 +15,11 @@ mod kind;
 mod known;
 mod listen;
 mod models;
+mod money;
 mod path;
 mod places;
 mod problem;
+mod rates;
 mod raw;
 mod scalar;
 mod schema;
@@ -25,6 +28,7 @@ mod sections;
 mod served;
 mod shape;
 mod source;
+mod store;
 mod translation;
 mod units;
 mod upstream;
@@ -44,17 +48,29 @@ use std::time::{Duration, SystemTime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::terms::{self, Money};
 use crate::wire::Dialect;
 
+pub use callers::{
+    Access, Account, Allow, ClaimNames, ClientKey, DEFAULT_TENANT, KeyState, Priority, Project,
+    Scope, Signing, Tenant, TokenAlgorithm, TokenIssuer, User, UserKind,
+};
+pub use key::{KeyCaps, KeyCooldown, Quota, QuotaPeriod, Rotation, StoredKey, UpstreamKey};
 pub use kind::{AuthShape, Kind, KindFacts};
+pub use money::{
+    OnUpstreamCut, Plan, PlanOrder, PriceSettings, UnknownPrice, UsageSettings, Webhook, Webhooks,
+};
 pub use path::FieldPath;
-pub use crate::terms::ModelPattern;
 pub use problem::{Place, Problem, Problems};
+pub use rates::Rates;
 pub use schema::json_schema;
 pub use secret::Secret;
+pub use store::{Failing, MasterKey, OnCorruption, OnFailure, StoreSettings};
 pub use translation::{CapabilityChanges, Translation};
 pub use units::duration as parse_duration;
 pub use utc::text as utc_text;
+
+pub use crate::terms::ModelPattern;
 
 /// One checked configuration. Immutable: an exchange keeps the one that it began with.
 #[derive(Debug)]
@@ -65,6 +81,18 @@ pub struct Config {
     pub admin: Option<AdminListener>,
     pub reload: Reload,
     pub limits: Limits,
+    /// Limits of scopes that have no entry of their own.
+    pub rates: Rates,
+    /// `None`: nothing of keys, accounts and usage outlives the process.
+    pub store: Option<StoreSettings>,
+    pub access: Access,
+    /// By id. Those that keys and tokens name are all here, unless there is a store, which may have others.
+    pub tenants: BTreeMap<String, Tenant>,
+    /// By name.
+    pub plans: BTreeMap<String, Plan>,
+    pub prices: PriceSettings,
+    pub usage: UsageSettings,
+    pub webhooks: Webhooks,
     pub failover: Failover,
     pub server: Server,
     pub log: Log,
@@ -80,6 +108,47 @@ pub struct Config {
     /// What this was read from: the configuration itself first, then the certificates, credentials and host lists that it
     /// names. Each once, relative as they are named.
     pub files: Vec<PathBuf>,
+}
+
+impl Config {
+    /// Whether there is anybody to be told from anybody else: a key, an issuer of tokens, or a store that may hold keys.
+    pub fn tells_callers_apart(&self) -> bool {
+        let access = &self.access;
+        access.required
+            || !access.keys.is_empty()
+            || !access.tokens.is_empty()
+            || self.store.is_some()
+    }
+
+    /// Whether an exchange that cannot be written down is refused: one that costs, or any.
+    pub fn refuses_unheld(&self, costs: bool) -> bool {
+        let on_failure = self.store.as_ref().map(|store| store.on_failure);
+        on_failure.is_some_and(|on_failure| {
+            (costs && on_failure.money == Failing::Closed) || on_failure.limits == Failing::Closed
+        })
+    }
+
+    /// Whether anything that exchanges use is limited, paid for or written down.
+    pub fn counts(&self) -> bool {
+        let rates = &self.rates;
+        let common = [
+            &rates.global,
+            &rates.each_tenant,
+            &rates.each_user,
+            &rates.each_key,
+            &rates.each_address,
+            &rates.anonymous,
+        ];
+        self.tells_callers_apart()
+            || common.into_iter().any(|limits| !limits.is_empty())
+            || rates.endpoints.values().any(|limits| !limits.is_empty())
+            || self.models.values().any(|model| !model.limits.is_empty())
+            || self
+                .upstreams
+                .iter()
+                .any(|upstream| !upstream.limits.is_empty())
+            || self.prices.header
+    }
 }
 
 /// An address that clients connect to. HTTP/1.1 and HTTP/2 are both served on it.
@@ -221,7 +290,7 @@ pub enum LogFormat {
 }
 
 /// A server, or a provider account.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
     /// `[a-z0-9][a-z0-9._-]*`, unique; also the first path segment of its pass-through.
     pub name: String,
@@ -237,6 +306,11 @@ pub struct Upstream {
     pub health: HealthSettings,
     /// Credentials; empty for servers that want none.
     pub keys: Vec<UpstreamKey>,
+    /// Credentials that the store holds, as far as it has them.
+    pub stored_keys: Vec<StoredKey>,
+    /// Where a client may bring its own credential, which goes before `keys`.
+    pub own_key_header: Option<http::HeaderName>,
+    pub limits: terms::Limits,
     pub rotation: Rotation,
     pub key_cooldown: KeyCooldown,
     /// Added to every request to this upstream, replacing what the client sent under the same name.
@@ -338,74 +412,6 @@ pub struct BreakerSettings {
     pub ejected_share: f64,
 }
 
-/// How an upstream's keys take turns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum Rotation {
-    /// One after another.
-    RoundRobin,
-    /// As often as their weights say. Default.
-    Weighted,
-    /// The one with most left of its caps and of what the upstream's rate-limit headers say.
-    LeastUsed,
-    /// The first that can, in the order of the file.
-    Failover,
-}
-
-/// How long keys rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyCooldown {
-    /// After a 429 that says nothing of it; doubles each time, with jitter. Default 2 s.
-    pub first: Duration,
-    /// Default 300 s.
-    pub max: Duration,
-    /// After a 402 or `insufficient_quota`. Default 3600 s.
-    pub quota: Duration,
-}
-
-/// A credential that weir holds for an upstream.
-#[derive(Debug, PartialEq)]
-pub struct UpstreamKey {
-    /// Names the key in logs and metrics; unique in its upstream.
-    pub label: String,
-    pub secret: Secret,
-    /// Share of the requests, relative to the other keys. At least 1.
-    pub weight: u32,
-    /// Not used from then on.
-    pub expires: Option<SystemTime>,
-    pub caps: KeyCaps,
-    /// Models that it may be used for, by the upstream's own names; empty: all.
-    pub models: Vec<ModelPattern>,
-}
-
-/// What one key may be used for, as weir itself counts; `None` is no bound.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KeyCaps {
-    pub requests_per_minute: Option<u64>,
-    /// Input and output together.
-    pub tokens_per_minute: Option<u64>,
-    /// Exchanges at once.
-    pub concurrency: Option<u64>,
-    pub quota: Option<Quota>,
-}
-
-/// A bound over a calendar period (UTC). At least one of the two is set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quota {
-    pub requests: Option<u64>,
-    pub tokens: Option<u64>,
-    pub period: QuotaPeriod,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum QuotaPeriod {
-    Day,
-    Month,
-}
-
 /// Which models an upstream serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpstreamModels {
@@ -471,6 +477,7 @@ pub struct Model {
     pub deadline: Option<Duration>,
     /// In place of [`Translation::loss`].
     pub loss: Option<crate::wire::neutral::Policy>,
+    pub limits: terms::Limits,
 }
 
 /// One way to serve a model.
@@ -484,15 +491,15 @@ pub struct Target {
     pub tier: u32,
     /// Share of the requests relative to the tier's other targets, for [`Policy::Weighted`] and [`Policy::Split`]. Default 1.
     pub weight: u32,
-    /// For [`Policy::Cost`].
+    /// For [`Policy::Cost`]: its own price, else that of [`Config::prices`].
     pub price: Option<Price>,
 }
 
-/// What tokens cost, in any one currency, for a million of them.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What tokens cost as a policy compares it: a million of them, in the currency of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Price {
-    pub input: f64,
-    pub output: f64,
+    pub input: Money,
+    pub output: Money,
 }
 
 /// How the targets of one tier are ordered. Whatever it is, those that cannot answer now come last.

@@ -2,13 +2,16 @@
 //! It must not know which models upstreams turn out to have at run time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::check::Context;
 use super::known::KnownModels;
+use super::money::check_tiers;
 use super::path::FieldPath;
-use super::raw::{RawModel, RawPrice, RawTarget};
+use super::raw::{RawModel, RawTarget};
 use super::upstream::Names;
-use super::{Model, Policy, Price, Target, translation};
+use super::{Model, Policy, Price, PriceSettings, Target, rates, translation};
+use crate::terms;
 
 /// `models:`, and what can be said of it even where parts of it are wrong.
 pub(super) struct CheckedModels {
@@ -17,6 +20,17 @@ pub(super) struct CheckedModels {
     names: BTreeSet<String>,
     targeted_upstreams: BTreeSet<String>,
     fallbacks: Vec<Fallbacks>,
+    pub prices: Vec<TargetPrice>,
+    /// Those with `policy: cost`.
+    by_cost: Vec<(String, Vec<Target>)>,
+}
+
+/// What a target says that its upstream's model costs.
+pub(super) struct TargetPrice {
+    pub path: FieldPath,
+    pub upstream: String,
+    pub model: String,
+    pub price: Arc<terms::Price>,
 }
 
 /// The models that one model names for the case that it cannot answer; not looked up yet.
@@ -41,6 +55,27 @@ impl CheckedModels {
     /// Whether some model is served by that upstream.
     pub fn targets_upstream(&self, name: &str) -> bool {
         self.targeted_upstreams.contains(name)
+    }
+
+    /// Gives each target the price that policies compare. Those ordered by price need one.
+    pub fn set_prices(&mut self, context: &mut Context<'_, '_>, prices: &PriceSettings) {
+        for (name, model) in self.checked.iter_mut().flatten() {
+            for target in &mut model.targets {
+                let price = prices.price(&target.upstream, &target.model, name);
+                target.price = price.map(|price| Price {
+                    input: price.input,
+                    output: price.output,
+                });
+            }
+        }
+        for (name, targets) in &self.by_cost {
+            let mut targets = targets.iter();
+            if targets.all(|it| prices.price(&it.upstream, &it.model, name).is_none()) {
+                let path = FieldPath::root().key("models").key(name).key("policy");
+                let message = "orders by price, and no target has one; give them for example `price: { input: 0.15, output: 0.6 }`, of a million tokens";
+                context.report.value(&path, message);
+            }
+        }
     }
 
     /// Looks the fallbacks up among all models, and gives each model its own.
@@ -68,6 +103,8 @@ pub(super) fn models(
     let names = raw.keys().cloned().collect();
     let targeted_upstreams = targeted(&raw);
     let mut fallbacks = Vec::new();
+    let mut prices = Vec::new();
+    let mut by_cost = Vec::new();
     let models: Vec<_> = raw
         .into_iter()
         .map(|(name, raw)| {
@@ -75,7 +112,10 @@ pub(super) fn models(
             check_name(context, &path, &name);
             let mut raw = raw?;
             fallbacks.extend(Fallbacks::of(&path, &name, &mut raw));
-            let model = model(context, &path, &name, raw, upstreams)?;
+            let model = model(context, &path, &name, raw, upstreams, &mut prices)?;
+            if model.policy == Policy::Cost {
+                by_cost.push((name.clone(), model.targets.clone()));
+            }
             Some((name, model))
         })
         .collect();
@@ -84,6 +124,8 @@ pub(super) fn models(
         names,
         targeted_upstreams,
         fallbacks,
+        prices,
+        by_cost,
     }
 }
 
@@ -153,6 +195,7 @@ fn model(
     name: &str,
     raw: RawModel,
     upstreams: &Names,
+    prices: &mut Vec<TargetPrice>,
 ) -> Option<Model> {
     if let (Some(policy), Some(_)) = (raw.policy, raw.sticky)
         && policy != Policy::Split
@@ -163,11 +206,9 @@ fn model(
         );
         context.report.key(&path.key("sticky"), message);
     }
-    let targets = targets(context, &path.key("targets"), name, raw.targets?, upstreams)?;
-    if raw.policy == Some(Policy::Cost) && targets.iter().all(|target| target.price.is_none()) {
-        let message = "orders by price, and no target has one; give them for example `price: { input: 0.15, output: 0.6 }`, of a million tokens";
-        context.report.value(&path.key("policy"), message);
-    }
+    let targets_path = path.key("targets");
+    let raw_targets = raw.targets?;
+    let targets = targets(context, &targets_path, name, raw_targets, upstreams, prices)?;
     Some(Model {
         policy: raw.policy?,
         sticky: raw.sticky,
@@ -176,6 +217,7 @@ fn model(
         context_fallbacks: Vec::new(),
         deadline: raw.deadline.map(|deadline| deadline.0),
         loss: raw.loss.map(translation::policy),
+        limits: rates::limits(raw.limits),
     })
 }
 
@@ -186,10 +228,14 @@ fn targets(
     public_name: &str,
     raw: Vec<Option<RawTarget>>,
     upstreams: &Names,
+    prices: &mut Vec<TargetPrice>,
 ) -> Option<Vec<Target>> {
     let raw = raw.into_iter().enumerate();
     let checked: Vec<_> = raw
-        .map(|(index, raw)| target(context, &path.index(index), public_name, raw?, upstreams))
+        .map(|(index, raw)| {
+            let path = path.index(index);
+            target(context, &path, public_name, raw?, upstreams, prices)
+        })
         .collect();
     let mut targets = checked.into_iter().collect::<Option<Vec<Target>>>()?;
     for (index, target) in targets.iter().enumerate() {
@@ -210,6 +256,7 @@ fn target(
     public_name: &str,
     raw: RawTarget,
     upstreams: &Names,
+    prices: &mut Vec<TargetPrice>,
 ) -> Option<Target> {
     let upstream = raw.upstream?;
     check_upstream(context, &path.key("upstream"), &upstream, upstreams);
@@ -220,19 +267,22 @@ fn target(
             "is empty; remove it to ask for the public name",
         );
     }
-    let price = match raw.price {
-        None => None,
-        Some(RawPrice { input, output }) => Some(Price {
-            input: input?,
-            output: output?,
-        }),
-    };
+    if let Some(price) = raw.price.and_then(|raw| raw.0) {
+        let path = path.key("price");
+        check_tiers(context, &path, &price);
+        prices.push(TargetPrice {
+            path,
+            upstream: upstream.clone(),
+            model: model.clone(),
+            price: Arc::new(price),
+        });
+    }
     Some(Target {
         upstream,
         model,
         tier: raw.tier?,
         weight: raw.weight?,
-        price,
+        price: None,
     })
 }
 

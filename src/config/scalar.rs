@@ -2,14 +2,16 @@
 //! parser, which both the schema check and the reader use. It must not know which setting a value belongs to.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
+use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Kind, TlsVersion, units, utc};
+use crate::terms::{Money, Period};
 
 /// `off`, also where a YAML 1.1 tool made `false` of it.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +71,10 @@ scalar!(RawShare(f64), "share", units::share, units::share_text,
     {"anyOf": [{"type": "string", "format": "weir-share", "pattern": units::SHARE_PATTERN}, {"type": "number", "format": "weir-share", "minimum": 0, "maximum": 1}]});
 scalar!(RawTime(SystemTime), "time", utc::parse, utc::text,
     {"type": "string", "format": "weir-time"});
+scalar!(RawDays(u32), "days", units::days, |days: u32| format!("{days}d"),
+    {"type": "string", "format": "weir-days", "pattern": units::DAYS_PATTERN});
+scalar!(RawNetwork(IpNet), "network", network, |network: IpNet| network.to_string(),
+    {"type": "string", "format": "weir-network"});
 
 /// Checks a text against a format of the schema.
 ///
@@ -84,6 +90,10 @@ pub(super) fn check_format(format: &str, text: &str) -> Result<(), String> {
         "weir-share" => units::share(text).map(drop),
         "weir-time" => utc::parse(text).map(drop),
         "weir-path" => path(text),
+        "weir-days" => units::days(text).map(drop),
+        "weir-network" => network(text).map(drop),
+        "weir-money" => money(text),
+        "weir-period" => Period::parse(text).map(drop),
         // Formats of numbers (`uint32`); their ranges are checked as such.
         _ => Ok(()),
     }
@@ -117,6 +127,30 @@ fn endpoint(text: &str) -> Result<SocketAddr, String> {
         }
         Ok(address) => Ok(address),
         Err(_) => Err(format!("is not an IP address with a port; {way_out}")),
+    }
+}
+
+/// A network, or one address as the network of itself alone.
+fn network(text: &str) -> Result<IpNet, String> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(address.into());
+    }
+    let network = text.parse::<IpNet>().map_err(|_| {
+        "is not an address or a network; write for example `192.0.2.7`, `10.0.0.0/8` or `2001:db8::/32`"
+    })?;
+    match network.trunc() {
+        whole if whole == network => Ok(network),
+        whole => Err(format!(
+            "is an address within a network; write `{whole}` for the network"
+        )),
+    }
+}
+
+/// No amount of the file is negative.
+fn money(text: &str) -> Result<(), String> {
+    match text.parse::<Money>()? {
+        amount if amount.is_negative() => Err("is negative; the least is 0".into()),
+        _ => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@ use super::Secret;
 use super::check::Context;
 use super::env::is_variable_name;
 use super::path::FieldPath;
-use super::raw::{RawKey, RawSource};
+use super::raw::{RawClientKey, RawKey, RawMasterKey, RawSource};
 
 /// No credential is longer, and servers refuse longer headers.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
@@ -23,25 +23,24 @@ pub(super) struct Source<'s> {
     value: Option<&'s str>,
 }
 
-impl<'s> From<&'s RawSource> for Source<'s> {
-    fn from(raw: &'s RawSource) -> Self {
-        Self {
-            env: raw.env.as_deref(),
-            file: raw.file.as_ref(),
-            value: raw.value.as_deref(),
+macro_rules! source_of {
+    ($raw:ty) => {
+        impl<'s> From<&'s $raw> for Source<'s> {
+            fn from(raw: &'s $raw) -> Self {
+                Self {
+                    env: raw.env.as_deref(),
+                    file: raw.file.as_ref(),
+                    value: raw.value.as_deref(),
+                }
+            }
         }
-    }
+    };
 }
 
-impl<'s> From<&'s RawKey> for Source<'s> {
-    fn from(raw: &'s RawKey) -> Self {
-        Self {
-            env: raw.env.as_deref(),
-            file: raw.file.as_ref(),
-            value: raw.value.as_deref(),
-        }
-    }
-}
+source_of!(RawSource);
+source_of!(RawKey);
+source_of!(RawClientKey);
+source_of!(RawMasterKey);
 
 /// The secret that the value at `path` names; `None` where it names none, which the schema has refused.
 pub(super) fn secret(

@@ -7,9 +7,9 @@ use crate::wire::capability::{Capabilities, ThinkingStyle};
 use crate::wire::neutral::{Effort, Policy};
 use crate::wire::{Dialect, models};
 
+use super::ModelPattern;
 use super::check::Context;
 use super::path::FieldPath;
-use super::ModelPattern;
 use super::raw::{RawCapabilities, RawDialect, RawEffort, RawLoss, RawThinking, RawTranslation};
 
 /// What happens where the client and the upstream speak different dialects.

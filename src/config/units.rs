@@ -6,6 +6,8 @@ use std::time::Duration;
 
 /// Longest duration that a setting takes: a week.
 const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Longest time that is counted in days: a hundred years.
+const DAYS_MAX: u32 = 36_500;
 /// Largest size that a setting takes: 1 TiB.
 const SIZE_BYTES_MAX: u64 = 1 << 40;
 
@@ -13,6 +15,9 @@ const SIZE_BYTES_MAX: u64 = 1 << 40;
 pub(super) const DURATION_PATTERN: &str = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$|\$\{";
 /// For editors, which cannot expand `${NAME}`; [`size`] decides.
 pub(super) const SIZE_PATTERN: &str = r"^[0-9]+(B|KB|MB|GB|KiB|MiB|GiB)?$|\$\{";
+
+/// For editors, which cannot expand `${NAME}`; [`days`] decides.
+pub(super) const DAYS_PATTERN: &str = r"^[1-9][0-9]*d$|\$\{";
 
 /// For editors, which cannot expand `${NAME}`; [`share`] decides.
 pub(super) const SHARE_PATTERN: &str = r"^[0-9]+(\.[0-9]+)?%?$|\$\{";
@@ -108,6 +113,18 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
         }
         _ => Err("is more than the whole; the most is `100%`".into()),
     }
+}
+
+/// `400d`: whole days, at least one.
+///
+/// # Errors
+/// What is wrong, and the way out, for a sentence that begins with the value.
+pub(super) fn days(text: &str) -> Result<u32, String> {
+    let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
+    days.filter(|days| (1..=DAYS_MAX).contains(days))
+        .ok_or_else(|| {
+            format!("is not a number of days; write for example `400d`, at most `{DAYS_MAX}d`")
+        })
 }
 
 /// The number in front, and the rest.

@@ -12,7 +12,7 @@ use super::problem::did_you_mean;
 use super::raw::{RawHealth, RawKeyCooldown, RawStreamUsage, RawUpstream, RawUpstreamTls};
 use super::{
     BaseUrl, KeyCooldown, Kind, KindFacts, Timeouts, Upstream, UpstreamTls, certificates,
-    credential, discovery, health, served, translation,
+    credential, discovery, health, rates, served, translation,
 };
 
 /// First path segments that weir serves itself: an upstream of such a name could not be passed through to.
@@ -154,6 +154,7 @@ fn upstream(
         raw.keys.unwrap_or_default(),
         raw.headers.unwrap_or_default(),
         raw.forward_credentials.unwrap_or_default(),
+        raw.own_keys,
     );
     let own_health = raw.health.unwrap_or_default();
     let health_path = path.key("health");
@@ -179,7 +180,10 @@ fn upstream(
         base: base?,
         discovery: discovery?,
         health: health?,
-        keys: credentials.keys,
+        keys: credentials.keys.given,
+        stored_keys: credentials.keys.stored,
+        own_key_header: credentials.own_key_header,
+        limits: rates::limits(raw.limits),
         rotation: raw.rotation?,
         key_cooldown: key_cooldown?,
         headers: credentials.headers,

@@ -5,12 +5,14 @@ use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
 use super::{
-    Config, Listener, Model, ModelPattern, Policy, Upstream, UpstreamModels, UpstreamStatus, utc,
+    Config, Listener, Model, ModelPattern, Policy, Upstream, UpstreamModels, UpstreamStatus,
+    callers, utc,
 };
 
 /// One sentence each, in the order of the file.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
-    let exposed = config.listen.iter().filter_map(of_listener);
+    let listeners = config.listen.iter().filter(|_| !config.access.required);
+    let exposed = listeners.filter_map(of_listener);
     let upstreams = config.upstreams.iter();
     let online: HashSet<&str> = upstreams
         .clone()
@@ -28,7 +30,13 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         let is_served = targets.any(|target| online.contains(target.upstream.as_str()));
         of_model(name, model, is_served || online.is_empty())
     });
-    exposed.chain(idle).chain(upstreams).chain(models).collect()
+    let callers = callers::warnings(config);
+    exposed
+        .chain(callers)
+        .chain(idle)
+        .chain(upstreams)
+        .chain(models)
+        .collect()
 }
 
 /// The models that each upstream is a target for, by its own names.
@@ -53,18 +61,37 @@ impl<'c> Targets<'c> {
 
 /// Keys that are not used any more.
 pub(super) fn expired_keys(config: &Config, now: SystemTime) -> Vec<String> {
-    let keys = config.upstreams.iter().flat_map(|upstream| {
-        let keys = upstream.keys.iter();
-        keys.map(|key| (&upstream.name, key))
+    let of_upstreams = config.upstreams.iter().flat_map(|upstream| {
+        let given = upstream.keys.iter().map(|key| (&*key.label, key.expires));
+        let stored = upstream.stored_keys.iter();
+        let stored = stored.map(|key| (key.label(), key.expires()));
+        let keys = given.chain(stored);
+        keys.map(|(label, expires)| {
+            (
+                format!("upstream {}", upstream.name),
+                label,
+                expires,
+                "used",
+            )
+        })
     });
-    let expired = keys.filter_map(|(upstream, key)| {
-        let expires = key.expires.filter(|expires| *expires <= now)?;
-        let expires = utc::text(expires);
-        let label = &key.label;
-        Some(format!(
-            "upstream {upstream}: key {label} expired at {expires} and is not used; replace it, or remove it"
-        ))
+    let of_callers = config.access.keys.iter();
+    let of_callers = of_callers.map(|key| {
+        (
+            "access".to_owned(),
+            &*key.label,
+            key.expires,
+            "taken any more",
+        )
     });
+    let expired = of_callers
+        .chain(of_upstreams)
+        .filter_map(|(of, label, expires, what)| {
+            let expires = utc::text(expires.filter(|expires| *expires <= now)?);
+            Some(format!(
+                "{of}: key {label} expired at {expires} and is not {what}; replace it, or remove it"
+            ))
+        });
     expired.collect()
 }
 
@@ -79,7 +106,7 @@ fn of_listener(listener: &Listener) -> Option<String> {
         None => ", in cleartext",
     };
     Some(format!(
-        "listen: {address} can be reached from other machines{cleartext}, and clients are not authenticated yet; everyone who can connect can use every upstream"
+        "listen: {address} can be reached from other machines{cleartext}, and callers need no key; everyone who can connect can use every upstream; configure `access`"
     ))
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::ledger;
 use crate::metrics::UNKNOWN_MODEL;
 use crate::route::{Catalog, Route};
 use crate::upstream::health::score;
@@ -19,6 +20,7 @@ impl Gateway {
         self.forget_gauges();
         let snapshot = self.snapshot();
         self.gauge_budgets(&snapshot.catalog);
+        self.gauge_accounting();
         for upstream in &snapshot.upstreams {
             self.gauge_upstream(upstream);
         }
@@ -51,6 +53,53 @@ impl Gateway {
             .for_each(|(model, route)| gauge(model, route));
         if let Some(default) = catalog.default_plan() {
             gauge(UNKNOWN_MODEL, &default.route);
+        }
+    }
+
+    /// What is reserved, and how the ledger does.
+    fn gauge_accounting(&self) {
+        let metrics = &self.metrics.accounting;
+        let held = self.accounting.meters.held();
+        let reserved = [
+            ("exchanges", i64::from(held.exchanges)),
+            ("tokens", whole(held.tokens)),
+            ("nanos", held.spend.nanos()),
+        ];
+        for (what, amount) in reserved {
+            metrics.reserved.with_label_values(&[what]).set(amount);
+        }
+        metrics
+            .meters
+            .set(whole(self.accounting.meters.count() as u64));
+        let Some(books) = &self.accounting.books else {
+            return;
+        };
+        let state = match books.ledger.state() {
+            ledger::State::Healthy => "healthy",
+            ledger::State::Behind { .. } => "behind",
+            ledger::State::Failing { .. } => "failing",
+        };
+        for known in ["healthy", "behind", "failing"] {
+            let is_in = i64::from(known == state);
+            metrics.ledger_state.with_label_values(&[known]).set(is_in);
+        }
+        let figures = books.ledger.figures();
+        metrics.ledger_rows.set(whole(figures.rows_written));
+        metrics.ledger_rows_lost.set(whole(figures.rows_lost));
+        metrics
+            .ledger_commits_failed
+            .set(whole(figures.commits_failed));
+        metrics
+            .ledger_queued
+            .set(whole(figures.queued_items as u64));
+        metrics.ledger_holds.set(whole(figures.holds_open as u64));
+        let intervals = [
+            ("last", figures.last_interval),
+            ("longest", figures.longest_interval),
+        ];
+        for (which, interval) in intervals {
+            let gauge = metrics.ledger_interval_seconds.with_label_values(&[which]);
+            gauge.set(interval.as_secs_f64());
         }
     }
 
@@ -110,4 +159,9 @@ impl Gateway {
             .with_label_values(&labels)
             .set(view.share);
     }
+}
+
+/// As gauges count.
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,7 @@
 //! Everything that exchanges share: one snapshot of the configuration and what was built on it, behind a pointer that is
 //! swapped whole; and what lives longer than a snapshot.
 
+mod accounting;
 mod changes;
 mod gauges;
 mod learnt;
@@ -9,6 +10,7 @@ mod replace;
 mod retired;
 mod snapshot;
 mod tend;
+mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +29,10 @@ use crate::route::RetryBudgets;
 use crate::upstream::health::Trial;
 use crate::upstream::{Change, Connector, Endpoint, Harm, Registry, Resolver, Surroundings};
 
+pub use accounting::{
+    Accounting, Books, Bounds, Concerned, Priced, UpstreamKey, exchange_id, name_of, price_key,
+    purse_name, put_upstream_key, subject_of,
+};
 pub use changes::{Changed, Changes, FixedSettings};
 pub use snapshot::Snapshot;
 
@@ -43,6 +49,10 @@ pub struct Gateway {
     pub access_log: AccessLog,
     retries: RetryBudgets,
     pub reasoning: ReasoningMemory,
+    pub accounting: Accounting,
+    named_tenants: usage::NamedTenants,
+    /// Texts that are still being counted for exchanges that have ended.
+    counting: Arc<()>,
     registry: Registry,
     surroundings: Surroundings,
     phase: watch::Sender<Phase>,
@@ -73,6 +83,8 @@ impl Gateway {
     /// When an upstream cannot be built: its CA file, a key or a header.
     pub fn new(config: Config) -> Result<Gateway, String> {
         let metrics = Metrics::default();
+        let accounting = Accounting::open(&config)?;
+        let config = accounting.with_stored_keys(config);
         let connector = Arc::new(Connector::new(config.server.upstream_idle_connections));
         let surroundings = Surroundings {
             connector: connector.clone(),
@@ -91,6 +103,9 @@ impl Gateway {
             access_log,
             retries,
             reasoning: ReasoningMemory::default(),
+            accounting,
+            named_tenants: usage::NamedTenants::default(),
+            counting: Arc::default(),
             registry,
             surroundings,
             phase: watch::Sender::new(Phase::Serving),
@@ -110,6 +125,11 @@ impl Gateway {
     /// How often a configuration has come into force, the first among them.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Held while what an exchange has used is still being counted.
+    pub fn counting(&self) -> Arc<()> {
+        self.counting.clone()
     }
 
     pub fn phase(&self) -> Phase {

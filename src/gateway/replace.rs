@@ -19,7 +19,7 @@ impl Gateway {
     pub fn replace(self: &Arc<Self>, config: Config) -> Result<Changes, String> {
         let _one_at_a_time = self.replacing.lock();
         let before = self.snapshot();
-        let config = Arc::new(config);
+        let config = Arc::new(self.accounting.with_stored_keys(config));
         self.check(&config)?;
         let learnt = self.learnt.count();
         let next = before.next(
@@ -28,6 +28,7 @@ impl Gateway {
             &self.surroundings,
             &self.retries,
         )?;
+        self.accounting.configure(&config)?;
         let fresh: Vec<Arc<Upstream>> = added(&before, &next).cloned().collect();
         let replaced: Vec<Arc<Upstream>> = gone(&before, &next).cloned().collect();
         let mut changes = Changes::between(&before.config, &config);
@@ -55,7 +56,7 @@ impl Gateway {
     /// # Errors
     /// As [`Gateway::replace`].
     pub fn would_change(&self, config: Config) -> Result<Changes, String> {
-        let config = Arc::new(config);
+        let config = Arc::new(self.accounting.with_stored_keys(config));
         self.check(&config)?;
         Ok(Changes::between(&self.snapshot().config, &config))
     }

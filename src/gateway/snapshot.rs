@@ -19,6 +19,10 @@ pub struct Snapshot {
     unlisted: Vec<Arc<Upstream>>,
     /// Whether at least one upstream's models were known when the catalog was built.
     pub is_usable: bool,
+    /// Whether there is anybody to be told from anybody else.
+    pub tells_callers_apart: bool,
+    /// Whether anything that exchanges use is limited, paid for or written down.
+    pub counts: bool,
 }
 
 impl Snapshot {
@@ -70,6 +74,8 @@ impl Snapshot {
             unlisted: unlisted(&upstreams),
             catalog: Catalog::build(&config, &upstreams, budgets, Instant::now()),
             by_name: Arc::new(named.collect()),
+            tells_callers_apart: config.tells_callers_apart(),
+            counts: config.counts(),
             config,
             upstreams,
         }
@@ -80,6 +86,8 @@ impl Snapshot {
         Snapshot {
             is_usable: is_usable(&self.upstreams),
             unlisted: unlisted(&self.upstreams),
+            tells_callers_apart: self.tells_callers_apart,
+            counts: self.counts,
             config: self.config.clone(),
             upstreams: self.upstreams.clone(),
             by_name: self.by_name.clone(),

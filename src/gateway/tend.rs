@@ -2,12 +2,13 @@
 //! its models.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::config::{UpstreamModels, UpstreamStatus};
+use crate::ledger::retention::Retention;
 use crate::upstream::{self, Endpoint, LearnProgress, Upstream};
 
 use super::{Gateway, Phase};
@@ -20,6 +21,13 @@ const BEGIN_APART: Duration = Duration::from_millis(2);
 
 /// How often snapshots that are no longer in force are looked at.
 const TAKE_APART: Duration = Duration::from_secs(1);
+
+/// How often it is seen whether an issuer's keys are to be fetched, and what is idle can go.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+
+/// How often plans are looked at.
+const BOOKS_LOOK: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The least time between two times of learning, however often it is said that something has changed.
 const LEARN_PAUSE: Duration = Duration::from_secs(1);
@@ -50,6 +58,8 @@ impl Gateway {
         self.tend(&self.snapshot().upstreams);
         tokio::spawn(self.clone().keep_catalog());
         tokio::spawn(self.clone().keep_taking_apart());
+        tokio::spawn(self.clone().keep_accounting());
+        tokio::spawn(self.clone().keep_books());
     }
 
     /// Starts what runs for each of these upstreams. It ends when the upstream is replaced, or nothing holds it any more.
@@ -61,6 +71,50 @@ impl Gateway {
             upstream.run(later(after, self.clone().keep_learning(weak.clone())));
             upstream.run(later(after, self.clone().keep_probing(weak)));
             after += BEGIN_APART;
+        }
+    }
+
+    /// Fetches the keys of issuers when it is time, and gives back the meters of those who are gone.
+    async fn keep_accounting(self: Arc<Self>) {
+        while self.phase() < Phase::Ending {
+            self.accounting.issuers.refresh(&self.connector).await;
+            self.accounting.tidy(Instant::now());
+            tokio::time::sleep(LOOK_AFTER).await;
+        }
+    }
+
+    /// Opens the periods of plans, closes days that are over and forgets what is older than is to be kept, each in its time.
+    async fn keep_books(self: Arc<Self>) {
+        let Some(books) = &self.accounting.books else {
+            return;
+        };
+        let mut daily: Option<Instant> = None;
+        while self.phase() < Phase::Ending {
+            if let Err(error) = books.ledger.renew_due().await {
+                warn!(%error, "plans cannot be renewed; trying again");
+            }
+            if daily.is_none_or(|last| last.elapsed() >= DAY) {
+                daily = Some(Instant::now());
+                let days = self
+                    .snapshot()
+                    .config
+                    .store
+                    .as_ref()
+                    .map(|store| store.retention_days);
+                let retention = Retention {
+                    rows_days: days,
+                    totals_days: None,
+                };
+                let forgotten = books.ledger.forget(retention).await;
+                let closed = books.ledger.close_days().await;
+                match (forgotten, closed) {
+                    (Ok(_), Ok(_)) => {}
+                    (Err(error), _) | (_, Err(error)) => {
+                        warn!(%error, "old rows cannot be forgotten; trying again tomorrow");
+                    }
+                }
+            }
+            sleep(BOOKS_LOOK).await;
         }
     }
 

@@ -19,6 +19,9 @@ pub struct Line<'a> {
     pub client: Option<&'a SocketAddr>,
     pub method: &'a str,
     pub path: &'a str,
+    pub tenant: Option<&'a str>,
+    /// Label of the client's key.
+    pub caller: Option<&'a str>,
     pub operation: Option<&'static str>,
     pub model: Option<&'a str>,
     pub upstream: Option<&'a str>,
@@ -57,6 +60,8 @@ impl Line<'_> {
         json.address(",\"client\":", self.client);
         json.text(",\"method\":", Some(self.method));
         json.text(",\"path\":", Some(self.path));
+        json.text(",\"tenant\":", self.tenant);
+        json.text(",\"caller\":", self.caller);
         json.text(",\"operation\":", self.operation);
         json.text(",\"model\":", self.model);
         json.text(",\"upstream\":", self.upstream);
@@ -214,6 +219,8 @@ mod tests {
             client,
             method: "POST",
             path: text,
+            tenant: Some(text),
+            caller: None,
             operation: Some("chat"),
             model: Some(text),
             upstream: None,

@@ -27,6 +27,19 @@ pub enum Admitted {
     PassThrough(PassThrough),
 }
 
+impl Admitted {
+    /// What callers may be allowed.
+    pub fn operation(&self) -> Operation {
+        match self {
+            Admitted::Exchange(asked) => asked.endpoint.operation,
+            Admitted::Local(endpoint) => endpoint.operation,
+            Admitted::Model(..) => Operation::Model,
+            Admitted::Realtime => Operation::Realtime,
+            Admitted::PassThrough(_) => Operation::PassThrough,
+        }
+    }
+}
+
 /// What a request for an answer says before its body.
 pub struct Asking {
     pub endpoint: &'static Endpoint,

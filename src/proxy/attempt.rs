@@ -11,12 +11,12 @@ use crate::config::Timeouts;
 use crate::fault::{Fault, Wait};
 use crate::route::Candidate;
 use crate::upstream::health::Trial;
-use crate::upstream::{Broken, Connection, Credential, Endpoint, Lease, Standing};
+use crate::upstream::{Account, Broken, Connection, Credential, Endpoint, Lease, Standing};
 use crate::wire::Dialect;
 use crate::wire::endpoint::{ModelIn, Prefix, Streams};
 use crate::wire::openai::Reason;
 use crate::wire::streams::Stream;
-use crate::wire::translate::path_segment;
+use crate::wire::translate::{self, path_segment};
 
 use super::blame;
 use super::client::Client;
@@ -125,12 +125,19 @@ pub async fn run(
     record: &mut Record,
 ) -> Result<(), Failure> {
     let endpoint = &candidate.endpoint;
-    let credential = lease
-        .as_ref()
-        .map(|lease| endpoint.account.credential(lease));
+    let asked = &client.session.req_header().headers;
+    let own = Account::of_client(&endpoint.upstream, asked);
+    let leased = lease.as_ref();
+    let leased = leased.map(|lease| endpoint.account.credential(lease));
+    let credential = own.as_ref().or(leased);
+    if let Some(charge) = &mut record.charge {
+        charge.is_on_own_key = own.is_some();
+    }
     record.note_attempt(&exchange.gateway);
     record.in_flight_at = Some(endpoint.enter());
     record.upstream = Some(endpoint.clone());
+    record.upstream_model = candidate.model.clone();
+    record.attempt_begun = Some(Instant::now());
     record.lease = lease;
     record.dropped = prepared.dropped();
     let attempt = Attempt {
@@ -140,7 +147,8 @@ pub async fn run(
         begun: Instant::now(),
         total_by: record.arrived + endpoint.upstream.timeouts.total,
         hide_usage: asks_usage(exchange, prepared, endpoint),
-        credential: credential.is_some(),
+        // A refusal of the client's own key is the client's to hear.
+        credential: leased.is_some() && own.is_none(),
         trial: Mutex::new(trial),
     };
     let outcome = answer(&attempt, candidate, credential, client, record).await;
@@ -197,7 +205,12 @@ async fn hear(
     let verdict = attempt.understood(verdict);
     let upstream = attempt.name();
     match verdict {
-        Verdict::Stream => relay::stream(attempt, connection, encoding, client, record).await,
+        Verdict::Stream => match attempt.prepared {
+            Prepared::Translated(translated) if !attempt.exchange.envelope.stream => {
+                relay::gathered(attempt, translated, connection, encoding, client, record).await
+            }
+            _ => relay::stream(attempt, connection, encoding, client, record).await,
+        },
         Verdict::Json => relay::json(attempt, connection, encoding, client, record).await,
         Verdict::Opaque => relay::opaque(attempt, connection, encoding, client, record).await,
         Verdict::Refusal { retriable } => {
@@ -251,12 +264,14 @@ fn request_head(
         (http::header::CONTENT_LENGTH, sent.body.len().into()),
         (X_REQUEST_ID, record.request_id.clone()),
     ];
+    let forwarded = record.forwarded(upstream);
     let mut head = match attempt.prepared {
-        Prepared::Passing => headers::up(asked, head, &upstream.forward_credentials, own),
-        Prepared::Translated(_) => {
-            headers::up_translated(asked, head, &upstream.forward_credentials, own)
-        }
+        Prepared::Passing => headers::up(asked, head, forwarded, own),
+        Prepared::Translated(_) => headers::up_translated(asked, head, forwarded, own),
     };
+    if let Some(name) = &upstream.own_key_header {
+        head.remove_header(name);
+    }
     attempt.endpoint.authorize(&mut head, credential);
     Ok(Box::new(head))
 }
@@ -339,6 +354,12 @@ impl Attempt<'_> {
         }
     }
 
+    /// Whether what the upstream is spoken to in may end there without a reason.
+    pub fn reasons_optional(&self) -> bool {
+        let of_kind = self.endpoint.upstream.kind.facts().quirks;
+        translate::quirks(self.dialect(), of_kind).reasons_optional
+    }
+
     /// The relay's side of a stream.
     pub fn stream(&self) -> Stream {
         let asked = self.exchange.endpoint;
@@ -349,7 +370,9 @@ impl Attempt<'_> {
                 self.hide_usage,
                 self.exchange.envelope.choices,
             ),
-            Prepared::Translated(translated) => translated.stream(self.exchange),
+            Prepared::Translated(translated) => {
+                translated.stream(self.exchange, self.reasons_optional())
+            }
         }
     }
 
@@ -361,9 +384,6 @@ impl Attempt<'_> {
         match (self.prepared, verdict) {
             (Prepared::Translated(_), Verdict::Opaque) => {
                 Verdict::Unintelligible("neither JSON nor a stream".to_owned())
-            }
-            (Prepared::Translated(_), Verdict::Stream) if !self.exchange.envelope.stream => {
-                Verdict::Unintelligible("a stream where none was asked for".to_owned())
             }
             (Prepared::Passing, Verdict::Json) if is_array => Verdict::Opaque,
             (_, verdict) => verdict,

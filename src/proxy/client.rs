@@ -1,11 +1,16 @@
 //! The client's side of an exchange: what has been said to it so far, and whether that can still be ended well. Every
 //! write to a client goes through here, and has a bound.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fault::Fault;
+use crate::wire::neutral;
+use crate::wire::streams::Stream;
 use bytes::Bytes;
 use http::HeaderMap;
+use parking_lot::Mutex;
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType};
 use pingora_proxy::Session;
@@ -20,7 +25,19 @@ pub struct Client<'a> {
     /// A write was begun and has not returned: if it is abandoned, nothing can follow it.
     writing: bool,
     write_wait: Duration,
+    unfinished: Option<UnfinishedSlot>,
 }
+
+/// A stream that is told anew, and whose relay was dropped in its middle: by a panic, or because the process ends. Nobody else
+/// knows how it can still end as its dialect demands.
+pub struct Unfinished {
+    pub stream: Stream,
+    /// Told, and not sent.
+    pub unsent: Option<Bytes>,
+}
+
+/// Where a relay leaves what it could not finish.
+pub type UnfinishedSlot = Arc<Mutex<Option<Unfinished>>>;
 
 /// How much of an answer a client has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +60,25 @@ impl<'a> Client<'a> {
             said: Said::Nothing,
             writing: false,
             write_wait,
+            unfinished: None,
         }
+    }
+
+    /// Where the relay of a stream that is told anew leaves it if it is dropped.
+    pub fn unfinished_slot(&mut self) -> UnfinishedSlot {
+        self.unfinished.get_or_insert_default().clone()
+    }
+
+    /// What ends the stream that a relay has left; `None` where there is none.
+    pub fn last_words(&self, error: &neutral::Error, elapsed: Duration) -> Option<Bytes> {
+        let unfinished = self.unfinished.as_ref()?.lock().take()?;
+        let Stream::Translated(mut translator) = unfinished.stream else {
+            return None;
+        };
+        // If it is what has panicked, it may do so again.
+        let told = catch_unwind(AssertUnwindSafe(|| translator.broken_off(error, elapsed)));
+        let before = unfinished.unsent.unwrap_or_default();
+        Some([before, told.ok()?].concat().into())
     }
 
     /// How much of an answer the client has; `None` where it has part of something that nothing can follow.

@@ -5,22 +5,24 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderValue, header};
 use parking_lot::Mutex;
 
 use crate::fault::Fault;
 use crate::gateway::{Gateway, Snapshot};
 use crate::route::{Candidate, Catalog, Plan};
+use crate::tokens::request_tokens;
 use crate::upstream::health::Trial;
-use crate::upstream::{self, Chosen, Lease, Standing};
-use crate::wire::Dialect;
+use crate::upstream::{self, Account, Chosen, Lease, Standing};
 use crate::wire::endpoint::{Endpoint, ModelIn};
 use crate::wire::neutral::Request;
 use crate::wire::openai::{self, Envelope};
 use crate::wire::translate::{self, Naming};
+use crate::wire::{Dialect, Operation};
 
 use super::admit::Asking;
 use super::attempt::{self, Failure, Refusal, Whole};
+use super::charge::{self, Refused, Wanted};
 use super::client::Client;
 use super::course::{Course, Leave, Next};
 use super::headers;
@@ -131,11 +133,17 @@ pub async fn run(
     let received = receive(client.session, asked, &gateway, &snapshot.config.limits).await?;
     let Received { body, envelope } = received;
     record.note_received(envelope.stream);
+    let head = client.session.req_header();
+    let (accounting, config) = (&gateway.accounting, &snapshot.config);
+    record
+        .calling
+        .check_signature(accounting, config, head, &body.bytes)?;
     let asked = envelope.model.as_deref().filter(|model| !model.is_empty());
     let plan = match asked {
         Some(asked) => plan::named(&gateway, &mut snapshot, asked, client, record).await?,
         None => unnamed(&snapshot.catalog, endpoint)?,
     };
+    let plan = reserve(&gateway, &snapshot, &envelope, &body, plan, client, record)?;
     let exchange = Exchange {
         credential: headers::credential(client.session.req_header()).cloned(),
         address: address(client),
@@ -150,6 +158,62 @@ pub async fn run(
         begun: record.begun,
     };
     try_models(&exchange, plan, client, record).await
+}
+
+/// Sees to it that the caller may use the model and has room for what it asks; the plan is another's where a spent budget leads
+/// to another model.
+fn reserve(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    envelope: &Envelope,
+    body: &Body,
+    plan: Plan,
+    client: &Client<'_>,
+    record: &mut Record,
+) -> Result<Plan, Fault> {
+    let meant = plan.model.as_deref();
+    if let Some(asked) = envelope.model.as_deref().or(meant) {
+        record.calling.permit_model(asked, meant)?;
+    }
+    if !snapshot.counts {
+        return Ok(plan);
+    }
+    let content_type = client.session.get_header(header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    let calling = record.calling.clone();
+    let operation = record.operation.unwrap_or(Operation::Chat);
+    let size = request_tokens(&body.bytes, content_type);
+    let mut wanted = Wanted {
+        gateway,
+        snapshot,
+        calling: &calling,
+        operation,
+        model: meant.or(envelope.model.as_deref()),
+        plan: Some(&plan),
+        size,
+        is_downgraded: false,
+    };
+    match charge::begin(&wanted, record) {
+        Ok(charge) => {
+            record.charge = charge;
+            Ok(plan)
+        }
+        Err(Refused::Fault(fault)) => Err(fault),
+        Err(Refused::Downgrade(name)) => {
+            let other = snapshot.catalog.plan(&name);
+            let other = other.ok_or_else(|| Fault::ModelUnknown(name.clone()))?;
+            wanted.model = Some(&name);
+            wanted.plan = Some(&other);
+            wanted.is_downgraded = true;
+            match charge::begin(&wanted, record) {
+                Ok(charge) => record.charge = charge,
+                Err(Refused::Fault(fault)) => return Err(fault),
+                Err(Refused::Downgrade(_)) => return Err(Fault::Internal),
+            }
+            record.fallback = Some(name);
+            Ok(other)
+        }
+    }
 }
 
 fn address(client: &Client<'_>) -> Option<IpAddr> {
@@ -345,6 +409,9 @@ async fn go_through(
     Ok(Round::Through)
 }
 
+/// When to look again for a place at an upstream that has as many exchanges as it may have.
+const PLACE_LOOK: Duration = Duration::from_millis(50);
+
 /// What stands before an attempt at an endpoint.
 pub enum Leasing {
     /// With this key, where one is wanted.
@@ -355,15 +422,26 @@ pub enum Leasing {
     Stop,
 }
 
-/// Takes a key for an attempt, and the leave to begin it.
+/// Takes a key for an attempt, unless the client has brought its own, and the leave to begin it.
 pub fn lease(
     gateway: &Gateway,
     endpoint: &upstream::Endpoint,
     model: &str,
+    is_own: bool,
     course: &mut Course<'_>,
-    record: &Record,
+    record: &mut Record,
 ) -> Leasing {
-    let lease = match endpoint.account.choose(model) {
+    if let Some(charge) = &mut record.charge
+        && let Err(soonest) = charge.extend_to(&endpoint.upstream)
+    {
+        course.note_key_free(soonest.unwrap_or(PLACE_LOOK), Instant::now());
+        return Leasing::Elsewhere;
+    }
+    let chosen = match is_own {
+        true => Chosen::NotNeeded,
+        false => endpoint.account.choose(model),
+    };
+    let lease = match chosen {
         Chosen::NotNeeded => None,
         Chosen::Key(lease) => Some(lease),
         Chosen::Wait(soonest) => {
@@ -403,11 +481,14 @@ async fn try_keys(
     record: &mut Record,
 ) -> Result<Option<Round>, Fault> {
     let model = candidate.model.as_deref().unwrap_or(exchange.model());
+    let asked = &client.session.req_header().headers;
+    let is_own = Account::of_client(&candidate.endpoint.upstream, asked).is_some();
     loop {
         let lease = match lease(
             &exchange.gateway,
             &candidate.endpoint,
             model,
+            is_own,
             course,
             record,
         ) {

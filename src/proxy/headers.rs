@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request};
 use pingora::http::{RequestHeader, ResponseHeader};
 
+use crate::access::signing;
 use crate::fault::whole_seconds;
 
 /// The head of an answer on its way to the client.
@@ -21,6 +22,8 @@ pub const X_WEIR_UPSTREAM: HeaderName = HeaderName::from_static("x-weir-upstream
 pub const X_WEIR_FALLBACK: HeaderName = HeaderName::from_static("x-weir-fallback");
 /// What a translation has left out of the request.
 pub const X_WEIR_DROPPED: HeaderName = HeaderName::from_static("x-weir-dropped");
+/// What the exchange costs, in the configuration's currency; on whole answers.
+pub const X_WEIR_COST: HeaderName = HeaderName::from_static("x-weir-cost");
 pub const X_WEIR_ATTEMPTS: HeaderName = HeaderName::from_static("x-weir-attempts");
 
 /// RFC 9110 §7.6.1 and its usual company: they mean the connection, not the message.
@@ -37,7 +40,7 @@ static HOP_BY_HOP: [HeaderName; 9] = [
 ];
 
 /// Where clients and vendors put credentials, and what binds a credential to its account.
-static CREDENTIALS: [HeaderName; 16] = [
+static CREDENTIALS: [HeaderName; 17] = [
     header::AUTHORIZATION,
     header::PROXY_AUTHORIZATION,
     header::COOKIE,
@@ -54,6 +57,7 @@ static CREDENTIALS: [HeaderName; 16] = [
     HeaderName::from_static("anthropic-organization-id"),
     HeaderName::from_static("x-goog-user-project"),
     HeaderName::from_static("chatgpt-account-id"),
+    HeaderName::from_static(signing::HEADER),
 ];
 
 /// What weir sets anew on requests of its own making: the body is decoded, its length known, the answer wanted plain.

@@ -7,6 +7,7 @@ use crate::wire::endpoint::Endpoint;
 use crate::wire::{Dialect, Operation, anthropic, gemini, ollama, openai, responses};
 
 use super::admit::Asking;
+use super::caller::Calling;
 use super::client::Client;
 use super::receive::receive;
 use super::refuse::{answer_json, answer_marked, answer_text};
@@ -30,11 +31,11 @@ pub async fn answer(
     record.operation = Some(endpoint.operation);
     let body = match endpoint.operation {
         Operation::Models => {
-            let list = models(snapshot, endpoint.dialect, client);
+            let list = models(snapshot, endpoint.dialect, client, &record.calling);
             answer_marked(client, record, list).await;
             return Ok(());
         }
-        Operation::Running => with_models(snapshot, ollama::ps),
+        Operation::Running => with_models(snapshot, &record.calling, ollama::ps),
         Operation::Version => ollama::version(),
         Operation::Alive => {
             answer_text(client, record, 200, ollama::ALIVE).await;
@@ -42,6 +43,7 @@ pub async fn answer(
         }
         Operation::Show => {
             let name = named_model(gateway, snapshot, endpoint, client).await?;
+            record.calling.permit_model(&name, None)?;
             listed(snapshot, &name, ollama::show)?
         }
         _ => {
@@ -65,6 +67,7 @@ pub async fn model(
     record: &mut Record,
 ) -> Result<(), Fault> {
     record.operation = Some(Operation::Model);
+    record.calling.permit_model(id, None)?;
     let dialect = reader_of_lists(dialect, client);
     let body = listed(snapshot, id, |model| match dialect {
         Dialect::Anthropic => anthropic::model(model),
@@ -80,31 +83,38 @@ pub async fn model(
 }
 
 /// Everything that can be asked for.
-fn models(snapshot: &Snapshot, dialect: Dialect, client: &Client<'_>) -> Vec<u8> {
+fn models(
+    snapshot: &Snapshot,
+    dialect: Dialect,
+    client: &Client<'_>,
+    calling: &Calling,
+) -> Vec<u8> {
     let query = client.session.req_header().uri.query().unwrap_or_default();
     let parameter = |name: &str| {
         let mut parameters = url::form_urlencoded::parse(query.as_bytes());
         parameters.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
     };
     let number = |name| parameter(name).and_then(|text| text.parse::<usize>().ok());
-    with_models(snapshot, |models| match reader_of_lists(dialect, client) {
-        // Codex says which version of it asks, and wants a list of its own.
-        Dialect::Chat if parameter("client_version").is_some() => {
-            responses::codex_model_list(models)
-        }
-        Dialect::Chat | Dialect::Responses | Dialect::Completions => {
-            let named = models.iter().map(|model| (model.id, model.owner));
-            openai::model_list(named).to_string().into_bytes()
-        }
-        Dialect::Anthropic => {
-            let limit = number("limit").unwrap_or(PAGE).clamp(1, PAGE_MAX);
-            let (after, before) = (parameter("after_id"), parameter("before_id"));
-            anthropic::model_list(models, limit, after.as_deref(), before.as_deref())
-        }
-        Dialect::Ollama => ollama::tags(models),
-        Dialect::Gemini => {
-            let size = number("pageSize").unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-            gemini::model_list(models, size, parameter("pageToken").as_deref())
+    with_models(snapshot, calling, |models| {
+        match reader_of_lists(dialect, client) {
+            // Codex says which version of it asks, and wants a list of its own.
+            Dialect::Chat if parameter("client_version").is_some() => {
+                responses::codex_model_list(models)
+            }
+            Dialect::Chat | Dialect::Responses | Dialect::Completions => {
+                let named = models.iter().map(|model| (model.id, model.owner));
+                openai::model_list(named).to_string().into_bytes()
+            }
+            Dialect::Anthropic => {
+                let limit = number("limit").unwrap_or(PAGE).clamp(1, PAGE_MAX);
+                let (after, before) = (parameter("after_id"), parameter("before_id"));
+                anthropic::model_list(models, limit, after.as_deref(), before.as_deref())
+            }
+            Dialect::Ollama => ollama::tags(models),
+            Dialect::Gemini => {
+                let size = number("pageSize").unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
+                gemini::model_list(models, size, parameter("pageToken").as_deref())
+            }
         }
     })
 }
@@ -126,8 +136,14 @@ fn reader_of_lists(dialect: Dialect, client: &Client<'_>) -> Dialect {
     }
 }
 
-fn with_models(snapshot: &Snapshot, write: impl FnOnce(&[ListedModel<'_>]) -> Vec<u8>) -> Vec<u8> {
-    let models: Vec<_> = snapshot.catalog.listed().collect();
+/// The models that a caller may use.
+fn with_models(
+    snapshot: &Snapshot,
+    calling: &Calling,
+    write: impl FnOnce(&[ListedModel<'_>]) -> Vec<u8>,
+) -> Vec<u8> {
+    let listed = snapshot.catalog.listed();
+    let models: Vec<_> = listed.filter(|(id, ..)| calling.may_use(id)).collect();
     let models: Vec<_> = models
         .iter()
         .map(|(id, owner, capabilities)| ListedModel {

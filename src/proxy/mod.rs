@@ -6,6 +6,8 @@ mod admit;
 mod asked;
 mod attempt;
 mod blame;
+mod caller;
+mod charge;
 mod client;
 mod course;
 mod exchange;
@@ -40,7 +42,7 @@ use tracing::error;
 
 use crate::fault::Fault;
 use crate::gateway::{Gateway, Phase, Snapshot};
-use crate::wire::endpoint;
+use crate::wire::{Operation, endpoint};
 
 pub(crate) use admit::percent_decoded;
 
@@ -65,6 +67,40 @@ pub struct Context {
 impl Proxy {
     pub fn new(gateway: Arc<Gateway>) -> Proxy {
         Proxy { gateway }
+    }
+
+    /// What a request comes to, and who makes it.
+    fn admit(
+        &self,
+        session: &mut Session,
+        snapshot: &Snapshot,
+        record: &mut Record,
+    ) -> Result<Admitted, Fault> {
+        let config = &snapshot.config;
+        let head = session.req_header();
+        let admitted = admit::admit(head, snapshot);
+        let peer = session.client_addr().and_then(|address| address.as_inet());
+        let peer = peer.map(|address| address.ip());
+        match admitted.as_ref().map(Admitted::operation) {
+            // Whoever looks whether this is there may see it.
+            Ok(Operation::Alive | Operation::Version) => {}
+            Ok(operation) => {
+                record.calling = caller::identify(&self.gateway, snapshot, head, peer)?;
+                record.calling.permit(operation)?;
+                record.tags = caller::tags(head, config);
+                let is_read = matches!(admitted, Ok(Admitted::Exchange(_)));
+                if !is_read && record.calling.must_sign(config) {
+                    let has_body = !session.is_body_empty();
+                    let (accounting, head) = (&self.gateway.accounting, session.req_header());
+                    record
+                        .calling
+                        .check_bodiless(accounting, config, head, has_body)?;
+                }
+            }
+            // What there is, only those who may call are told.
+            Err(_) => drop(caller::identify(&self.gateway, snapshot, head, peer)?),
+        }
+        admitted
     }
 
     async fn exchange(
@@ -124,7 +160,7 @@ impl ProxyHttp for Proxy {
         let snapshot = self.gateway.snapshot();
         record.dialect = endpoint::dialect_of(session.req_header().uri.path());
         record.says_what_happened = snapshot.config.server.response_headers;
-        let admitted = admit::admit(session.req_header(), &snapshot);
+        let admitted = self.admit(session, &snapshot, record);
         let mut client = Client::new(session, snapshot.config.limits.client_write);
         match admitted {
             Ok(Admitted::Exchange(asked)) => {
@@ -140,7 +176,9 @@ impl ProxyHttp for Proxy {
             }
             Ok(Admitted::Realtime) => self.realtime(snapshot, &mut client, record).await,
             Ok(Admitted::PassThrough(asked)) => {
-                match pass_through::named(asked, &mut client, record).await {
+                match pass_through::named(&self.gateway, &snapshot, asked, &mut client, record)
+                    .await
+                {
                     Ok(open) => {
                         let gateway = self.gateway.clone();
                         return Ok(pass_through::enter(tunnel, open, client.session, gateway));

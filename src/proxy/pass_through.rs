@@ -10,16 +10,20 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, OrErr};
 use pingora_proxy::{FailToProxy, Session};
 
+use crate::config;
 use crate::fault::{Fault, Wait};
 use crate::gateway::{Gateway, Phase, Snapshot};
 use crate::route::Plan;
+use crate::tokens::RequestSize;
 use crate::upstream::{Chosen, Endpoint, Lease};
-use crate::wire::openai;
+use crate::wire::spoken::Spoken;
+use crate::wire::{Operation, openai};
 
 use super::Context;
 use super::admit::PassThrough;
 use super::asked::{Asked, KeptAsked};
 use super::blame;
+use super::charge::{self, Refused, Wanted};
 use super::client::Client;
 use super::headers::{self, X_REQUEST_ID, X_UPSTREAM_REQUEST_ID, X_WEIR_UPSTREAM};
 use super::plan;
@@ -42,8 +46,12 @@ pub struct Way {
     refusal: Option<(u16, Vec<u8>)>,
     /// The end, so far, of an answer that may report its usage.
     tail: Option<BytesMut>,
+    /// How long such an answer is so far, in bytes.
+    passed: u64,
 }
 
+/// Where nobody says how many tokens something was.
+const BYTES_A_TOKEN: u64 = 4;
 /// Of the words of a refusal so many are read, in bytes.
 const WORDS_BYTES_MAX: usize = 64 * 1024;
 
@@ -92,10 +100,14 @@ impl Tunnel {
 /// # Errors
 /// When it takes no requests, has no address, or no key is free; when the client goes away meanwhile.
 pub async fn named(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
     asked: PassThrough,
     client: &mut Client<'_>,
     record: &mut Record,
 ) -> Result<Way, Fault> {
+    record.operation = Some(Operation::PassThrough);
+    reserve(gateway, snapshot, &asked.upstream.config, client, record)?;
     let path_and_query = format!("{}{}", asked.upstream.config.base.root_path, asked.rest);
     let name = asked.upstream.config.name.clone();
     let plan = Plan::direct(asked.upstream);
@@ -119,7 +131,47 @@ pub async fn named(
         path_and_query,
         refusal: None,
         tail: None,
+        passed: 0,
     })
+}
+
+/// What passes costs as well: the caller must have room for it. Its body is not read here, so that its length stands for it.
+fn reserve(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    upstream: &config::Upstream,
+    client: &Client<'_>,
+    record: &mut Record,
+) -> Result<(), Fault> {
+    let length = client.session.get_header(header::CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let calling = record.calling.clone();
+    let wanted = Wanted {
+        gateway,
+        snapshot,
+        calling: &calling,
+        operation: Operation::PassThrough,
+        model: None,
+        plan: None,
+        size: RequestSize {
+            input_estimate: length.unwrap_or(0) / BYTES_A_TOKEN,
+            output_max: None,
+            choices: 1,
+        },
+        is_downgraded: false,
+    };
+    record.charge = match charge::begin(&wanted, record) {
+        Ok(charge) => charge,
+        Err(Refused::Fault(fault)) => return Err(fault),
+        // Which model answers is not weir's to choose here.
+        Err(Refused::Downgrade(_)) => return Err(charge::spent()),
+    };
+    if let Some(charge) = &mut record.charge {
+        charge
+            .extend_to(upstream)
+            .map_err(|soonest| charge::upstream_full(&upstream.name, soonest))?;
+    }
+    Ok(())
 }
 
 /// Whether a body follows on the same connection, which nobody has read yet. Then a client's going cannot be seen: whoever
@@ -164,10 +216,12 @@ pub fn peer(session: &Session, context: &Context) -> pingora::Result<Box<HttpPee
 /// Makes the client's head the upstream's.
 pub fn request(head: &mut RequestHeader, context: &mut Context) -> pingora::Result<()> {
     let id = context.record.request_id.clone();
+    // The key is one of weir's, and no upstream's to see.
+    let is_callers = context.record.calling.caller.is_some();
     let way = way(context)?;
     let upstream = &way.endpoint.upstream;
     for name in headers::credentials() {
-        if !upstream.forward_credentials.contains(name) {
+        if is_callers || !upstream.forward_credentials.contains(name) {
             head.remove_header(name);
         }
     }
@@ -241,6 +295,7 @@ pub fn response_piece(piece: Option<&Bytes>, context: &mut Context) {
         words.extend_from_slice(&piece[..piece.len().min(room)]);
     }
     if let Some(tail) = &mut tunnel.way.tail {
+        tunnel.way.passed += piece.len() as u64;
         relay::keep_tail(tail, piece);
     }
 }
@@ -250,6 +305,15 @@ pub fn conclude(gateway: &Gateway, context: &mut Context) {
     let Context { record, tunnel } = context;
     let tail = tunnel.as_mut().and_then(|tunnel| tunnel.way.tail.take());
     record.usage = record.usage.or_else(|| openai::usage_in_tail(&tail?));
+    let passed = tunnel.as_ref().map_or(0, |tunnel| tunnel.way.passed);
+    if let Some(charge) = record.charge.as_ref().filter(|_| record.usage.is_none()) {
+        // Nobody says how much it was; its length does, about.
+        let said = Spoken {
+            bytes_beyond: passed,
+            ..Spoken::default()
+        };
+        charge.heard().note(None, said);
+    }
     let refusal = tunnel.as_mut().and_then(|tunnel| tunnel.way.refusal.take());
     let Some((status, words)) = refusal else {
         return;

@@ -1,5 +1,5 @@
-//! WebSockets for a model, named in the query: the handshake at one target after another, then bytes both ways. What they
-//! mean is not looked at.
+//! WebSockets for a model, named in the query: the handshake at one target after another, then bytes both ways. Of what they mean
+//! only what the server says of usage is read.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,15 +10,17 @@ use pingora::http::RequestHeader;
 
 use crate::fault::{Fault, Wait};
 use crate::gateway::{Gateway, Snapshot};
-use crate::route::Candidate;
+use crate::route::{Candidate, Plan};
+use crate::tokens::RequestSize;
 use crate::upstream::health::Trial;
 use crate::upstream::{Broken, Connection, Standing};
-use crate::wire::Operation;
-use crate::wire::openai;
+use crate::wire::openai::{self, RealtimeWatcher};
+use crate::wire::{Operation, Usage};
 
 use super::admit::percent_decoded;
 use super::attempt::{Cause, Refusal};
 use super::blame;
+use super::charge::{self, Refused, Wanted};
 use super::client::Client;
 use super::course::{Course, Next};
 use super::exchange::{Leasing, lease};
@@ -32,7 +34,7 @@ use super::watch::{Interrupted, watched};
 /// # Errors
 /// The fault that ended it.
 pub async fn run(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     mut snapshot: Arc<Snapshot>,
     client: &mut Client<'_>,
     record: &mut Record,
@@ -48,6 +50,8 @@ pub async fn run(
     let model = model(&query)?;
     let plan = plan::named(gateway, &mut snapshot, &model, client, record).await?;
     let snapshot = &*snapshot;
+    record.calling.permit_model(&model, plan.model.as_deref())?;
+    reserve(gateway, snapshot, &plan, record)?;
     let failover = &snapshot.config.failover;
     let mut course = Course::new(
         failover,
@@ -77,6 +81,37 @@ pub async fn run(
         }
     }
     Err(course.give_up(&asked.model, Instant::now()).fault)
+}
+
+/// What is said over it costs: the caller must have room for one answer at least, and for the place that it takes to its end.
+fn reserve(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    plan: &Plan,
+    record: &mut Record,
+) -> Result<(), Fault> {
+    let calling = record.calling.clone();
+    let wanted = Wanted {
+        gateway,
+        snapshot,
+        calling: &calling,
+        operation: Operation::Realtime,
+        model: plan.model.as_deref(),
+        plan: Some(plan),
+        size: RequestSize {
+            input_estimate: 0,
+            output_max: None,
+            choices: 1,
+        },
+        is_downgraded: false,
+    };
+    record.charge = match charge::begin(&wanted, record) {
+        Ok(charge) => charge,
+        Err(Refused::Fault(fault)) => return Err(fault),
+        // Another model may not speak over WebSockets.
+        Err(Refused::Downgrade(_)) => return Err(charge::spent()),
+    };
+    Ok(())
 }
 
 /// What a client asks for.
@@ -139,7 +174,7 @@ async fn try_keys<'c>(
     let endpoint = &candidate.endpoint;
     let model = candidate.model.as_deref().unwrap_or(&asked.model);
     loop {
-        let lease = match lease(asked.gateway, endpoint, model, course, record) {
+        let lease = match lease(asked.gateway, endpoint, model, false, course, record) {
             Leasing::Go(lease) => lease,
             Leasing::Elsewhere => return Ok(None),
             Leasing::Stop => return Ok(Some(Round::Stopped)),
@@ -148,6 +183,8 @@ async fn try_keys<'c>(
         record.upstream = Some(endpoint.clone());
         record.in_flight_at = Some(endpoint.enter());
         record.lease = lease;
+        record.upstream_model = Some(model.into());
+        record.attempt_begun = Some(Instant::now());
         let opened = open(asked, candidate, client, record).await;
         let fault = opened.as_ref().err().map(|failed| &failed.fault);
         blame::report_handshake(asked.gateway, asked.snapshot, endpoint, fault, trial.take());
@@ -287,7 +324,8 @@ fn request_head(
     let unsendable = |_| Fault::MalformedBody("its path cannot be sent on".to_owned());
     let head = endpoint.head(&asked.method, &path).map_err(unsendable)?;
     let own = [(X_REQUEST_ID, record.request_id.clone())];
-    let mut head = headers::up(asked, head, &endpoint.upstream.forward_credentials, own);
+    let forwarded = record.forwarded(&endpoint.upstream);
+    let mut head = headers::up(asked, head, forwarded, own);
     headers::copy_upgrade(asked, &mut head);
     let lease = record.lease.as_ref();
     let credential = lease.map(|lease| endpoint.account.credential(lease));
@@ -326,10 +364,16 @@ async fn carry(
     client.session.set_read_timeout(None);
     client.begin_body(head).await?;
     record.note_first_byte();
+    let mut watcher = RealtimeWatcher::default();
     loop {
         tokio::select! {
             piece = connection.piece() => match piece {
-                Ok(Some(bytes)) => client.send(bytes).await?,
+                Ok(Some(bytes)) => {
+                    if watcher.push(&bytes) {
+                        note_usage(watcher.usage(), record);
+                    }
+                    client.send(bytes).await?;
+                }
                 Ok(None) | Err(_) => return client.end(Bytes::new()).await,
             },
             piece = client.session.read_request_body() => match piece {
@@ -342,6 +386,14 @@ async fn carry(
                 Err(_) => return Err(Fault::ClientGone),
             },
         }
+    }
+}
+
+/// Counts what was used so far, while the WebSocket is open: it may be open for long.
+fn note_usage(usage: Option<Usage>, record: &mut Record) {
+    record.usage = usage;
+    if let (Some(lease), Some(usage)) = (&mut record.lease, usage) {
+        lease.tokens(usage.input() + usage.output);
     }
 }
 

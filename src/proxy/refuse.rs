@@ -37,8 +37,10 @@ pub async fn refuse(client: &mut Client<'_>, record: &mut Record, fault: Fault) 
             answer(client, record, head, body.into()).await;
         }
         Some(Said::Stream) => {
+            let last = client.last_words(&fault.as_error(), record.begun.elapsed());
+            let last = last.unwrap_or_else(|| event(&fault, record.dialect));
             // A client that cannot be told any more sees the connection close.
-            let _ = client.end(event(&fault, record.dialect)).await;
+            let _ = client.end(last).await;
         }
         // A body that is owed more than it can get is left unfinished, which its framing shows.
         Some(Said::Body | Said::Whole) | None => {}
@@ -85,6 +87,14 @@ fn error_answer(fault: &Fault, dialect: Dialect) -> (ResponseHeader, Vec<u8>) {
         let seconds = HeaderValue::from(whole_seconds(wait));
         headers::set_down(&mut head, header::RETRY_AFTER, seconds);
     }
+    if shape.status == 401 {
+        // RFC 9110, 11.6.1: a 401 says how to do better.
+        headers::set_down(
+            &mut head,
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer"),
+        );
+    }
     if let Fault::WrongMethod { allow, .. } = fault {
         headers::set_down(&mut head, header::ALLOW, HeaderValue::from_static(allow));
     }
@@ -128,6 +138,9 @@ async fn answer(
     body: Bytes,
 ) {
     headers::set_down(&mut head, X_REQUEST_ID, record.request_id.clone());
+    for (name, value) in &record.limits {
+        headers::set_down(&mut head, name.clone(), value.clone());
+    }
     if record.says_what_happened && record.attempts > 0 {
         headers::set_down(&mut head, X_WEIR_ATTEMPTS, record.attempts.into());
         if let Some(endpoint) = &record.upstream {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora_proxy::Session;
 use prometheus::{Histogram, IntGauge};
 
-use crate::config::LogFormat;
+use crate::config::{self, LogFormat};
 use crate::fault::{Fault, whole_seconds};
 use crate::gateway::Gateway;
 use crate::metrics::{NONE, UNKNOWN_MODEL};
@@ -17,6 +17,8 @@ use crate::wire::{Dialect, Operation, Usage};
 
 use super::access_line::{Line, Timestamp};
 use super::asked::Asked;
+use super::caller::Calling;
+use super::charge::Charge;
 use super::request_id;
 
 /// Connections of HTTP/1.1 clients that are idle for this long are closed. In seconds.
@@ -34,6 +36,18 @@ pub struct Record {
     pub upstream: Option<Arc<Endpoint>>,
     /// Its place among those in flight there, to the last byte.
     pub in_flight_at: Option<upstream::InFlight>,
+    /// Who calls.
+    pub calling: Calling,
+    /// What is reserved, until it is settled.
+    pub charge: Option<Charge>,
+    /// What is left of the caller's limits, in the client's dialect.
+    pub limits: Vec<(HeaderName, HeaderValue)>,
+    /// Tags that the request's own headers give its usage.
+    pub tags: Vec<(Box<str>, Box<str>)>,
+    /// The upstream's own name for the model, of the last attempt.
+    pub upstream_model: Option<Arc<str>>,
+    /// When the last attempt began.
+    pub attempt_begun: Option<Instant>,
     /// The upstream key of the attempt that runs, in use to the last byte.
     pub lease: Option<Lease>,
     /// Label of the upstream key that the last attempt has given back.
@@ -109,6 +123,12 @@ impl Record {
             model: ModelName::None,
             upstream: None,
             in_flight_at: None,
+            calling: Calling::default(),
+            charge: None,
+            limits: Vec::new(),
+            tags: Vec::new(),
+            upstream_model: None,
+            attempt_begun: None,
             lease: None,
             returned_key: None,
             fallback: None,
@@ -204,6 +224,28 @@ impl Record {
         }
     }
 
+    /// The client's credentials that an upstream may see. A key that weir knows is weir's, and no upstream's to see.
+    pub fn forwarded<'u>(&self, upstream: &'u config::Upstream) -> &'u [HeaderName] {
+        match self.calling.caller {
+            Some(_) => &[],
+            None => &upstream.forward_credentials,
+        }
+    }
+
+    /// What the exchange costs, where its whole use is known already.
+    pub fn cost(&self) -> Option<HeaderValue> {
+        let usage = self.usage.filter(|_| !self.stream)?;
+        let cost = self.charge.as_ref()?.cost(&usage, self)?;
+        HeaderValue::from_str(&cost.to_string()).ok()
+    }
+
+    /// Tells the caller what is left of its limits, in place of what an upstream says of weir's own.
+    pub fn tell_limits(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.limits {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+
     pub fn is_settled(&self) -> bool {
         self.in_flight.is_none()
     }
@@ -242,7 +284,8 @@ impl ModelName {
         }
     }
 
-    fn label(&self) -> &str {
+    /// As metrics name it.
+    pub fn label(&self) -> &str {
         match self {
             ModelName::None => NONE,
             ModelName::Known(name) => name,
@@ -250,7 +293,8 @@ impl ModelName {
         }
     }
 
-    fn text(&self) -> Option<&str> {
+    /// As the client knows it.
+    pub fn text(&self) -> Option<&str> {
         match self {
             ModelName::None => None,
             ModelName::Known(name) => Some(name),
@@ -285,6 +329,9 @@ pub fn settle(record: &mut Record, asked: Asked<'_>, gateway: &Gateway) {
     count(record, gateway, took);
     if let (Some(lease), Some(usage)) = (&mut record.lease, record.usage) {
         lease.tokens(usage.input() + usage.output);
+    }
+    if let Some(charge) = record.charge.take() {
+        charge.settle(record);
     }
     if gateway.access_log.is_on() {
         let format = gateway.access_log.format();
@@ -346,6 +393,7 @@ impl Digits {
 }
 
 fn line(record: &Record, asked: &Asked<'_>, took: Duration, format: LogFormat) -> Vec<u8> {
+    let caller = record.calling.caller.as_deref();
     let line = Line {
         time: Timestamp::now(),
         request_id: record.request_id.to_str().unwrap_or_default(),
@@ -363,6 +411,8 @@ fn line(record: &Record, asked: &Asked<'_>, took: Duration, format: LogFormat) -
             .as_ref()
             .map(|endpoint| endpoint.name.as_str()),
         key: record.key(),
+        tenant: caller.map(|caller| caller.tenant_id()),
+        caller: caller.and_then(|caller| caller.key_label()),
         fallback: record.fallback.as_deref(),
         attempts: record.attempts,
         stream: record.stream,

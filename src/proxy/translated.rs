@@ -9,7 +9,7 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 
 use crate::wire::neutral::{self, Answer, EmbeddingRequest, Request, Unintelligible};
-use crate::wire::streams::{Stream, Translator, whole, whole_as_stream};
+use crate::wire::streams::{Stream, Translator, Ungathered, gathered, whole, whole_as_stream};
 use crate::wire::translate::{self, Restore, Written, embeddings};
 use crate::wire::{Dialect, Usage};
 
@@ -78,8 +78,8 @@ impl Translated {
         self.large.lock().said.clone()
     }
 
-    /// The relay's side of a stream.
-    pub fn stream(&self, exchange: &Exchange) -> Stream {
+    /// The relay's side of a stream. `reasons_optional`: whether the upstream may end without a reason.
+    pub fn stream(&self, exchange: &Exchange, reasons_optional: bool) -> Stream {
         let said = self.said();
         let Some(Said::Chat(asked)) = said.as_deref() else {
             // Neither counts nor vectors come as streams; whatever this is, it passes.
@@ -93,6 +93,7 @@ impl Translated {
             self.restore.clone(),
             self.remembers(asked),
         );
+        let translator = translator.ending_without_reason(reasons_optional);
         Stream::Translated(Box::new(translator.as_array(exchange.as_array)))
     }
 
@@ -153,6 +154,32 @@ impl Translated {
                 Ok((written.into(), answer.usage))
             }
         }
+    }
+
+    /// Tells a whole answer that came as a stream; what it used.
+    ///
+    /// # Errors
+    /// What keeps it from being one.
+    pub fn gathered(
+        &self,
+        exchange: &Exchange,
+        stream: Bytes,
+        reasons_optional: bool,
+    ) -> Result<(Bytes, Option<Usage>), Ungathered> {
+        let said = self.said();
+        let Some(Said::Chat(asked)) = said.as_deref() else {
+            let what = "a stream where none was asked for";
+            return Err(Ungathered::Unintelligible(what.to_owned()));
+        };
+        let (naming, elapsed) = (exchange.naming(asked), exchange.elapsed());
+        let reader = translate::Reader::new(self.dialect, &naming.seed);
+        let reader = reader.ending_without_reason(reasons_optional);
+        let from = (self.dialect, reader);
+        let (written, answer) = gathered(from, stream, asked, naming, &self.restore, elapsed)?;
+        if self.remembers(asked) {
+            self.remember(exchange, &answer);
+        }
+        Ok((written.into(), answer.usage))
     }
 
     /// The media type of a whole answer: that of a stream where the client asked for one.

@@ -13,7 +13,7 @@ use crate::upstream::health::{Standing, View, score};
 /// Scores this close to each other are equal: they are made of measurements that vary more.
 const EQUAL_WITHIN: f64 = 1.2;
 /// Input tokens to one output token, for the price of a request that has not been answered yet: prompts are longer than answers.
-const INPUT_PER_OUTPUT: f64 = 3.0;
+const INPUT_PER_OUTPUT: i128 = 3;
 /// Weights that add up to no more are kept exactly in each full turn. Above it, a choice would cost more than it is worth, and
 /// they are kept in the long run.
 const EXACT_TURN_MAX: u64 = 64;
@@ -141,9 +141,7 @@ impl Tier<'_> {
             }
             Policy::Cost => {
                 let ties = chance();
-                order.sort_by_cached_key(|&index| {
-                    (self.price(index).to_bits(), self.rank(index, ties))
-                });
+                order.sort_by_cached_key(|&index| (self.price(index), self.rank(index, ties)));
             }
             Policy::Split => self.by_split(way, chance, order),
         }
@@ -245,11 +243,11 @@ impl Tier<'_> {
         latency.unwrap_or(self.latency_if_unknown)
     }
 
-    /// Of a request as they are on average; infinite where none is known, to come last.
-    fn price(&self, index: usize) -> f64 {
+    /// Of a request as they are on average, in whole parts; the most where none is known, to come last.
+    fn price(&self, index: usize) -> i128 {
         let price = self.candidates[index].price;
-        price.map_or(f64::INFINITY, |price| {
-            (price.input * INPUT_PER_OUTPUT + price.output).max(0.0)
+        price.map_or(i128::MAX, |price| {
+            i128::from(price.input.nanos()) * INPUT_PER_OUTPUT + i128::from(price.output.nanos())
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The end of the process: what runs finishes within its bounds, and the last bytes leave.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -13,6 +14,9 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// HTTP/2 connections write from tasks of their own, after the exchange has settled.
 const LAST_BYTES: Duration = Duration::from_millis(50);
+
+/// How long the disk may take for what was settled last.
+const LAST_ROWS: Duration = Duration::from_secs(10);
 
 /// Not ready at once; then no new connections; then the running exchanges finish, within the configured grace.
 pub(super) async fn drain(gateway: &Gateway, stop: &watch::Sender<bool>) {
@@ -31,11 +35,12 @@ pub(super) async fn drain(gateway: &Gateway, stop: &watch::Sender<bool>) {
 }
 
 /// Ends what still runs, telling its clients, and lets the last bytes leave.
-pub(super) async fn end(gateway: &Gateway, stop: &watch::Sender<bool>) {
+pub(super) async fn end(gateway: &Arc<Gateway>, stop: &watch::Sender<bool>) {
     stop.send_replace(true);
     gateway.enter_phase(Phase::Ending);
     wait_for_idle(gateway, LAST_WORDS).await;
     tokio::time::sleep(LAST_BYTES).await;
+    gateway.close_books(LAST_ROWS).await;
     info!(in_flight = gateway.in_flight(), "stopped");
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use crate::admin::Admin;
+use crate::admin::{Admin, place::Place};
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::log;
@@ -116,7 +116,16 @@ async fn run(
         .as_ref()
         .map(|admin| sockets.bind(admin.address))
         .transpose()?;
+    let folder = config.store.as_ref().map(|store| store.path.clone());
     let gateway = Arc::new(Gateway::new(config).map_err(ServeError::Upstream)?);
+    // Taken back when this function ends, which is when the process does.
+    let _place = folder.zip(admin).and_then(|(folder, admin)| {
+        let told = Place::tell(&folder, admin);
+        told.map_err(
+            |error| warn!(%error, "{}: commands will not find this server", folder.display()),
+        )
+        .ok()
+    });
     let sides = listeners.iter().map(|(_, tls)| tls.clone()).collect();
     let reloader = Arc::new(Reloader::new(path, environment, gateway.clone(), sides));
     let (stop, stopped) = watch::channel(false);

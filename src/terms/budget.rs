@@ -107,7 +107,7 @@ impl JsonSchema for Period {
         "Period".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": r"^(day|week|month|ever|[1-9][0-9]{0,2}d)$|\$\{"})
+        json_schema!({"type": "string", "format": "weir-period", "pattern": r"^(day|week|month|ever|[1-9][0-9]{0,2}d)$|\$\{"})
     }
 }
 

@@ -168,6 +168,28 @@ impl Limits {
         })
     }
 
+    /// These, and of `others` what they leave open; each setting on its own.
+    #[must_use]
+    pub fn or(&self, others: &Limits) -> Limits {
+        Limits {
+            requests_per_second: self.requests_per_second.or(others.requests_per_second),
+            requests_per_minute: self.requests_per_minute.or(others.requests_per_minute),
+            requests_per_day: self.requests_per_day.or(others.requests_per_day),
+            tokens_per_minute: self.tokens_per_minute.or(others.tokens_per_minute),
+            input_tokens_per_minute: (self.input_tokens_per_minute)
+                .or(others.input_tokens_per_minute),
+            output_tokens_per_minute: (self.output_tokens_per_minute)
+                .or(others.output_tokens_per_minute),
+            tokens_per_day: self.tokens_per_day.or(others.tokens_per_day),
+            input_tokens_per_day: self.input_tokens_per_day.or(others.input_tokens_per_day),
+            output_tokens_per_day: self.output_tokens_per_day.or(others.output_tokens_per_day),
+            spend_per_minute: self.spend_per_minute.or(others.spend_per_minute),
+            spend_per_day: self.spend_per_day.or(others.spend_per_day),
+            concurrency: self.concurrency.or(others.concurrency),
+            window: self.window.or(others.window),
+        }
+    }
+
     /// Whether it bounds nothing.
     pub fn is_empty(&self) -> bool {
         self.concurrency.is_none() && self.rules().next().is_none()
@@ -197,6 +219,16 @@ mod tests {
             count += 1;
         }
         assert_eq!(count, 11);
+        assert_eq!(Limits::default().or(&limits), limits);
+        let own = Limits {
+            requests_per_second: Some(7),
+            ..Limits::default()
+        };
+        let both = own.or(&limits);
+        assert_eq!(
+            (both.requests_per_second, both.requests_per_day),
+            (Some(7), Some(3))
+        );
         assert!(!limits.is_empty());
         assert!(Limits::default().is_empty());
     }

@@ -175,7 +175,10 @@ impl JsonSchema for Money {
         "Money".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": ["number", "string"], "pattern": PATTERN})
+        json_schema!({"anyOf": [
+            {"type": "number", "format": "weir-money"},
+            {"type": "string", "format": "weir-money", "pattern": PATTERN}
+        ]})
     }
 }
 

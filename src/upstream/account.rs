@@ -6,11 +6,14 @@ use std::time::{Instant, SystemTime};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
-use crate::config::Upstream;
+use crate::config::{KeyCaps, Secret, Upstream, UpstreamKey};
 
 use super::State;
 use super::head::{self, Credential};
 use super::keys::{self, Choice, KeyPool, KeyVerdict, Now, Why};
+
+/// Names the keys that clients bring themselves.
+const OWN_KEY: &str = "own";
 
 /// An upstream's credentials and headers.
 pub struct Account {
@@ -88,6 +91,26 @@ impl Account {
     /// What goes on the wire for a key.
     pub fn credential(&self, lease: &Lease) -> &Credential {
         &self.credentials[lease.inner.index()]
+    }
+
+    /// The credential that a client brings for this upstream itself, where the configuration takes one.
+    pub fn of_client(upstream: &Upstream, asked: &HeaderMap) -> Option<Credential> {
+        let value = asked
+            .get(upstream.own_key_header.as_ref()?)?
+            .to_str()
+            .ok()?;
+        let value = value.trim();
+        let secret = value.strip_prefix("Bearer ").unwrap_or(value).trim();
+        let key = UpstreamKey {
+            label: OWN_KEY.to_owned(),
+            secret: Secret::new(secret),
+            weight: 1,
+            expires: None,
+            caps: KeyCaps::default(),
+            models: Vec::new(),
+        };
+        let credential = (!secret.is_empty()).then(|| Credential::new(upstream, &key));
+        credential?.ok()
     }
 
     /// A key for weir's own requests, which are few and free: no cap counts them.

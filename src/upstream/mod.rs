@@ -6,6 +6,7 @@ mod connection;
 mod connector;
 mod discovery;
 mod endpoint;
+pub mod errand;
 mod fetch;
 mod head;
 pub mod health;

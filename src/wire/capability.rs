@@ -119,6 +119,8 @@ pub struct Quirks {
     pub openai_members: bool,
     /// Cache marks in Anthropic's form on parts (OpenRouter).
     pub cache_marks: bool,
+    /// Streams may end with their last event, and no reason why they end.
+    pub reasons_optional: bool,
 }
 
 /// Switches for thinking that servers have beside `reasoning_effort`.
@@ -186,6 +188,7 @@ impl Quirks {
         stream_options: true,
         openai_members: false,
         cache_marks: false,
+        reasons_optional: false,
     };
 }
 

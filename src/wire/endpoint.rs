@@ -39,6 +39,8 @@ pub enum Operation {
     Alive,
     /// Managing models on a host (Ollama's `/api/pull` and its like).
     Manage,
+    /// Anything of an upstream's own, below `/<upstream>/`.
+    PassThrough,
 }
 
 /// How a request names its model.
@@ -360,6 +362,12 @@ impl Endpoint {
 }
 
 impl Operation {
+    /// The first of this label.
+    pub fn of_label(label: &str) -> Option<Operation> {
+        let mut known = ENDPOINTS.iter().map(|endpoint| endpoint.operation);
+        known.find(|operation| operation.label() == label)
+    }
+
     /// The value of the `operation` label and of the log field.
     pub fn label(self) -> &'static str {
         match self {
@@ -385,6 +393,7 @@ impl Operation {
             Op::CountTokens => "count_tokens",
             Op::Version | Op::Alive => "version",
             Op::Manage => "manage",
+            Op::PassThrough => "pass_through",
         }
     }
 
@@ -413,8 +422,41 @@ impl Operation {
             | Op::Version
             | Op::Manage => true,
             // Audio bytes; plain text, SRT and VTT by `response_format`; frames of a WebSocket.
-            Op::Speech | Op::Transcription | Op::Translation | Op::Realtime | Op::Alive => false,
+            Op::Speech
+            | Op::Transcription
+            | Op::Translation
+            | Op::Realtime
+            | Op::Alive
+            | Op::PassThrough => false,
         }
+    }
+
+    /// Whether a model writes text, of which a request may bound the length.
+    pub fn makes_text(self) -> bool {
+        matches!(
+            self,
+            Op::Chat
+                | Op::Completions
+                | Op::Responses
+                | Op::Realtime
+                | Op::Transcription
+                | Op::Translation
+        )
+    }
+
+    /// Whether what it uses is counted in tokens wherever anybody counts it.
+    pub fn uses_tokens(self) -> bool {
+        matches!(
+            self,
+            Op::Chat
+                | Op::Completions
+                | Op::Responses
+                | Op::Embeddings
+                | Op::Rerank
+                | Op::Score
+                | Op::Pooling
+                | Op::Classify
+        )
     }
 
     /// Whether `stream_options.include_usage` exists for the operation's streams in OpenAI's dialects.

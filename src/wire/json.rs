@@ -3,9 +3,11 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use memchr::memchr2;
+use memchr::memmem::Finder;
 
 /// A member of an object, as byte ranges of the text that was scanned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,9 +132,16 @@ pub fn text_of(value: &[u8]) -> Option<Cow<'_, str>> {
     serde_json::from_slice::<String>(value).ok().map(Cow::Owned)
 }
 
+/// A whole number of 0 or more; `None` where the value is something else.
+pub fn whole_number(value: &[u8]) -> Option<u64> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
 /// A JSON string literal for `text`, with its quotes.
 pub fn literal(text: &str) -> Vec<u8> {
-    serde_json::to_vec(text).expect("a string always serialises")
+    let mut out = Vec::new();
+    super::literal::push(text, &mut out);
+    out
 }
 
 /// Whether an object key, given without its quotes, is `name`. Escapes in keys are honoured.
@@ -203,6 +212,55 @@ pub fn value(text: &[u8], start: usize) -> Result<Range<usize>, Malformed> {
         Some(b'{' | b'[') => nested(text, start),
         Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => Ok(start..scalar_end(text, start)),
         _ => Err(malformed("expected a value", start)),
+    }
+}
+
+/// A member's name that is looked for in every event, anywhere in it. A quote inside a string is escaped, so that the name in
+/// quotes can only be a key, or a whole value, which no colon follows.
+#[derive(Debug)]
+pub struct Name {
+    quoted: &'static str,
+    /// Made once: that costs as much as the search of an event.
+    finder: OnceLock<Finder<'static>>,
+}
+
+impl Name {
+    /// `quoted`: the name in its quotes.
+    pub const fn new(quoted: &'static str) -> Name {
+        Name {
+            quoted,
+            finder: OnceLock::new(),
+        }
+    }
+
+    /// Without its quotes.
+    pub fn name(&self) -> &'static [u8] {
+        self.quoted.trim_matches('"').as_bytes()
+    }
+
+    fn finder(&self) -> &Finder<'static> {
+        self.finder.get_or_init(|| Finder::new(self.quoted))
+    }
+
+    /// Whether the name stands there at all, as a key or as a value.
+    pub fn is_in(&self, text: &[u8]) -> bool {
+        self.finder().find(text).is_some()
+    }
+
+    /// The values of all members with this name, at any depth. Nothing else is looked at.
+    pub fn values<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let rests = self.rests(text);
+        rests.filter_map(|rest| value(rest, 0).ok().map(|value| &rest[value]))
+    }
+
+    /// The same, each with all that follows it.
+    pub fn rests<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let found = self.finder().find_iter(text);
+        found.filter_map(|found| {
+            let colon = skip_space(text, found + self.quoted.len());
+            let is_key = text.get(colon) == Some(&b':');
+            is_key.then(|| &text[skip_space(text, colon + 1)..])
+        })
     }
 }
 

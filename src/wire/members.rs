@@ -1,101 +1,176 @@
 //! Takes the members of a JSON object one by one, so that what nobody has taken is left over, and names the member and its
 //! value where a type is wrong. Which members there are, and what they mean, is the dialect's to say.
 
+use std::fmt;
+use std::rc::Rc;
+
 use serde_json::{Map, Number, Value};
 
 use super::neutral::Malformed;
+use super::parsed::{self, Fields, Parsed};
+
+/// Where a value stands in a body, as in `messages[2].content`. Written down only where something is wrong with it.
+#[derive(Debug, Clone, Default)]
+pub struct Path(Option<Rc<Step>>);
+
+#[derive(Debug)]
+struct Step {
+    before: Path,
+    last: Last,
+}
+
+#[derive(Debug)]
+enum Last {
+    Member(&'static str),
+    Element(usize),
+}
+
+impl Path {
+    /// A member of what stands here.
+    pub fn member(&self, name: &'static str) -> Path {
+        self.step(Last::Member(name))
+    }
+
+    /// An element of the list that stands here.
+    pub fn element(&self, at: usize) -> Path {
+        self.step(Last::Element(at))
+    }
+
+    fn step(&self, last: Last) -> Path {
+        let before = self.clone();
+        Path(Some(Rc::new(Step { before, last })))
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(step) = &self.0 else { return Ok(()) };
+        step.before.fmt(to)?;
+        match step.last {
+            Last::Member(name) if step.before.0.is_none() => to.write_str(name),
+            Last::Member(name) => write!(to, ".{name}"),
+            Last::Element(at) => write!(to, "[{at}]"),
+        }
+    }
+}
+
+impl From<Path> for String {
+    fn from(path: Path) -> String {
+        path.to_string()
+    }
+}
 
 /// An object that is being read, and where it stands.
 #[derive(Debug)]
-pub struct Members {
-    path: String,
-    left: Map<String, Value>,
+pub struct Members<'a> {
+    path: Path,
+    left: Fields<'a>,
     /// Members may be written `in_snake_case` as well (Google's JSON mapping of protocol buffers).
     snake: bool,
 }
 
 /// An element of a list, and where it stands.
 #[derive(Debug)]
-pub struct Element {
-    pub path: String,
-    pub value: Value,
+pub struct Element<'a> {
+    pub path: Path,
+    pub value: Parsed<'a>,
     snake: bool,
 }
 
 /// Characters of a wrong value that a complaint shows.
 const SHOWN_CHARS_MAX: usize = 80;
 
-impl Members {
+impl<'a> Members<'a> {
     /// The object that a body is.
     ///
     /// # Errors
     /// When the body is no JSON, or no object.
-    pub fn of_body(body: &[u8]) -> Result<Members, Malformed> {
-        let value: Value = serde_json::from_slice(body)
+    pub fn of_body(body: &'a [u8]) -> Result<Members<'a>, Malformed> {
+        let value = parsed::parse(body)
             .map_err(|error| Malformed::new("", format!("the body must be JSON: {error}")))?;
-        Members::of(value, String::new())
+        Members::of(value, Path::default())
     }
 
     /// The object that `value` is; it stands at `path`.
     ///
     /// # Errors
     /// When it is no object.
-    pub fn of(value: Value, path: String) -> Result<Members, Malformed> {
+    pub fn of(value: Parsed<'a>, path: Path) -> Result<Members<'a>, Malformed> {
         match value {
-            Value::Object(left) => Ok(Members {
+            Parsed::Object(left) => Ok(Members {
                 path,
                 left,
                 snake: false,
             }),
-            other => Err(wrong(path, "an object", &other)),
+            other => Err(wrong(path, "an object", &other.into())),
         }
     }
 
     /// The same, with members in either spelling, here and below.
-    pub fn in_either_case(mut self) -> Members {
+    pub fn in_either_case(mut self) -> Members<'a> {
         self.snake = true;
         self
     }
 
     /// Where a member stands.
-    pub fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        }
+    pub fn path_of(&self, name: &'static str) -> Path {
+        self.path.member(name)
+    }
+
+    /// A member that is a text, left where it is.
+    pub fn peek(&self, name: &str) -> Option<&str> {
+        self.left.get(name).and_then(Parsed::as_str)
+    }
+
+    /// Whether the member is there, and not null.
+    pub fn has(&self, name: &str) -> bool {
+        self.left.get(name).is_some_and(|value| !value.is_null())
     }
 
     /// The member, which is no longer among the rest; `None` where it is absent or null.
-    pub fn take(&mut self, name: &str) -> Option<Value> {
-        let mut found = self.left.shift_remove(name);
+    pub fn parsed(&mut self, name: &str) -> Option<Parsed<'a>> {
+        let mut found = self.left.take(name);
         if found.is_none() && self.snake {
-            found = self.left.shift_remove(&snake_case(name));
+            found = self.left.take(&snake_case(name));
         }
         found.filter(|value| !value.is_null())
+    }
+
+    /// The same, as it is to be kept.
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        self.parsed(name).map(Parsed::into_value)
     }
 
     /// A member that is a text.
     ///
     /// # Errors
     /// When it is something else.
-    pub fn text(&mut self, name: &str) -> Result<Option<String>, Malformed> {
-        match self.take(name) {
+    pub fn text(&mut self, name: &'static str) -> Result<Option<String>, Malformed> {
+        match self.parsed(name) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(wrong(self.path_of(name), "a string", &other)),
+            Some(Parsed::String(text)) => Ok(Some(text.into_owned())),
+            Some(other) => Err(self.wrong(name, "a string", &other.into())),
         }
+    }
+
+    /// A member that is a text, and must be there.
+    ///
+    /// # Errors
+    /// When it is something else, or missing.
+    pub fn needed_text(&mut self, name: &'static str) -> Result<String, Malformed> {
+        let text = self.text(name)?;
+        text.ok_or_else(|| self.missing(name, "a string"))
     }
 
     /// A member that is true or false.
     ///
     /// # Errors
     /// When it is something else.
-    pub fn flag(&mut self, name: &str) -> Result<Option<bool>, Malformed> {
-        match self.take(name) {
+    pub fn flag(&mut self, name: &'static str) -> Result<Option<bool>, Malformed> {
+        match self.parsed(name) {
             None => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(flag)),
-            Some(other) => Err(wrong(self.path_of(name), "true or false", &other)),
+            Some(Parsed::Bool(flag)) => Ok(Some(flag)),
+            Some(other) => Err(self.wrong(name, "true or false", &other.into())),
         }
     }
 
@@ -103,11 +178,11 @@ impl Members {
     ///
     /// # Errors
     /// When it is something else.
-    pub fn number(&mut self, name: &str) -> Result<Option<Number>, Malformed> {
-        match self.take(name) {
+    pub fn number(&mut self, name: &'static str) -> Result<Option<Number>, Malformed> {
+        match self.parsed(name) {
             None => Ok(None),
-            Some(Value::Number(number)) => Ok(Some(number)),
-            Some(other) => Err(wrong(self.path_of(name), "a number", &other)),
+            Some(Parsed::Number(number)) => Ok(parsed::number_of(&number)),
+            Some(other) => Err(self.wrong(name, "a number", &other.into())),
         }
     }
 
@@ -115,17 +190,13 @@ impl Members {
     ///
     /// # Errors
     /// When it is something else.
-    pub fn count(&mut self, name: &str) -> Result<Option<u64>, Malformed> {
+    pub fn count(&mut self, name: &'static str) -> Result<Option<u64>, Malformed> {
         let Some(number) = self.number(name)? else {
             return Ok(None);
         };
         match whole(&number) {
             Some(count) => Ok(Some(count)),
-            None => Err(wrong(
-                self.path_of(name),
-                "a whole number, 0 or more",
-                &Value::Number(number),
-            )),
+            None => Err(self.wrong(name, "a whole number, 0 or more", &Value::Number(number))),
         }
     }
 
@@ -133,12 +204,11 @@ impl Members {
     ///
     /// # Errors
     /// When it is something else.
-    pub fn object(&mut self, name: &str) -> Result<Option<Members>, Malformed> {
-        let path = self.path_of(name);
-        let Some(value) = self.take(name) else {
+    pub fn object(&mut self, name: &'static str) -> Result<Option<Members<'a>>, Malformed> {
+        let Some(value) = self.parsed(name) else {
             return Ok(None);
         };
-        let mut members = Members::of(value, path)?;
+        let mut members = Members::of(value, self.path_of(name))?;
         members.snake = self.snake;
         Ok(Some(members))
     }
@@ -147,54 +217,75 @@ impl Members {
     ///
     /// # Errors
     /// When it is something else.
-    pub fn list(&mut self, name: &str) -> Result<Vec<Element>, Malformed> {
-        let path = self.path_of(name);
-        let snake = self.snake;
-        match self.take(name) {
-            None => Ok(Vec::new()),
-            Some(Value::Array(list)) => Ok(list
-                .into_iter()
-                .enumerate()
-                .map(|(at, value)| Element {
-                    path: format!("{path}[{at}]"),
-                    value,
-                    snake,
-                })
-                .collect()),
-            Some(other) => Err(wrong(path, "a list", &other)),
+    pub fn list(&mut self, name: &'static str) -> Result<Vec<Element<'a>>, Malformed> {
+        let Some(value) = self.parsed(name) else {
+            return Ok(Vec::new());
+        };
+        let mut list = elements(value, &self.path_of(name))?;
+        for element in &mut list {
+            element.snake = self.snake;
         }
+        Ok(list)
     }
 
     /// A member that is a list of texts; empty where it is absent.
     ///
     /// # Errors
     /// When it is something else.
-    pub fn texts(&mut self, name: &str) -> Result<Vec<String>, Malformed> {
+    pub fn texts(&mut self, name: &'static str) -> Result<Vec<String>, Malformed> {
         self.list(name)?.into_iter().map(Element::text).collect()
     }
 
     /// What nobody has taken, without what is null.
-    pub fn rest(self) -> Map<String, Value> {
-        let mut left = self.left;
-        left.retain(|_, value| !value.is_null());
-        left
+    pub fn rest(mut self) -> Map<String, Value> {
+        self.left.retain(|_, value| !value.is_null());
+        self.left.into()
     }
 
     /// A complaint about a member.
-    pub fn wrong(&self, name: &str, expected: &str, value: &Value) -> Malformed {
+    pub fn wrong(&self, name: &'static str, expected: &str, value: &Value) -> Malformed {
         wrong(self.path_of(name), expected, value)
+    }
+
+    /// A complaint that a member is not there.
+    pub fn missing(&self, name: &'static str, expected: &str) -> Malformed {
+        let problem = format!("must be {expected}, and is missing");
+        Malformed::new(self.path_of(name), problem)
     }
 }
 
-impl Element {
+/// The elements of the list that stands at `path`.
+///
+/// # Errors
+/// Where it is none.
+pub fn elements<'a>(value: Parsed<'a>, path: &Path) -> Result<Vec<Element<'a>>, Malformed> {
+    let list = match value {
+        Parsed::Array(list) => list,
+        other => return Err(wrong(path.clone(), "a list", &other.into())),
+    };
+    let numbered = list.into_iter().enumerate();
+    let element = |(at, value)| Element {
+        path: path.element(at),
+        value,
+        snake: false,
+    };
+    Ok(numbered.map(element).collect())
+}
+
+impl<'a> Element<'a> {
     /// The element as an object.
     ///
     /// # Errors
     /// When it is something else.
-    pub fn members(self) -> Result<Members, Malformed> {
+    pub fn members(self) -> Result<Members<'a>, Malformed> {
         let mut members = Members::of(self.value, self.path)?;
         members.snake = self.snake;
         Ok(members)
+    }
+
+    /// The element as it is to be kept.
+    pub fn value(self) -> Value {
+        self.value.into()
     }
 
     /// The element as a text.
@@ -203,8 +294,8 @@ impl Element {
     /// When it is something else.
     pub fn text(self) -> Result<String, Malformed> {
         match self.value {
-            Value::String(text) => Ok(text),
-            other => Err(wrong(self.path, "a string", &other)),
+            Parsed::String(text) => Ok(text.into_owned()),
+            other => Err(wrong(self.path, "a string", &other.into())),
         }
     }
 }
@@ -246,8 +337,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn members(value: Value) -> Members {
-        Members::of(value, "a".into()).unwrap()
+    fn members(value: Value) -> Members<'static> {
+        Members::of(value.into(), Path::default().member("a")).unwrap()
     }
 
     #[test]

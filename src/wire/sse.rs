@@ -123,6 +123,16 @@ pub struct Event<'a> {
     pub data: Data<'a>,
 }
 
+impl<'a> Event<'a> {
+    /// What a line of NDJSON is: a payload without a name.
+    pub fn of_line(line: &'a [u8]) -> Event<'a> {
+        Event {
+            name: None,
+            data: Data::Line(line.trim_ascii(), 0),
+        }
+    }
+}
+
 /// The payload of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Data<'a> {

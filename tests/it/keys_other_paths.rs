@@ -1,5 +1,9 @@
 //! The keys of an upstream on other paths than an exchange's: `/<upstream>/…`, WebSockets, and weir's own requests.
 
+use futures::{SinkExt, StreamExt};
+use serde_json::Value;
+use tokio_tungstenite::tungstenite::Message;
+
 use crate::harness::*;
 
 async fn is_in(weir: &Weir, key: &str, state: &str) -> bool {
@@ -246,6 +250,42 @@ async fn a_websocket_has_its_keys_place_until_it_is_closed() {
         handshake(&weir).await.1
     })
     .await;
+}
+
+/// The host sends every message back, so that the client says here what a server of the Realtime API would.
+#[tokio::test]
+async fn what_a_websocket_uses_counts_against_its_key_as_it_comes() {
+    let host = Sim::start().await;
+    let weir = Weir::in_front_of([&host])
+        .keys(["a, tokens_per_minute: 50"])
+        .await;
+    let url = format!("ws://{}/v1/realtime?model=llama-3.1-8b", weir.address());
+    let opened = within("WebSocket", tokio_tungstenite::connect_async(url)).await;
+    let (mut socket, _) = opened.expect("it is opened");
+    for output in [10, 20] {
+        let done = format!(
+            r#"{{"type":"response.done","response":{{"usage":{{"input_tokens":20,"output_tokens":{output}}}}}}}"#
+        );
+        assert!(!is_in(&weir, "a", "at_cap").await);
+        socket.send(Message::text(done)).await.expect("it is open");
+        let echo = within("echo", socket.next()).await;
+        assert!(matches!(echo, Some(Ok(Message::Text(_)))), "{echo:?}");
+    }
+    assert!(is_in(&weir, "a", "at_cap").await);
+    let (_refused, said) = handshake(&weir).await;
+    assert_eq!(said, "HTTP/1.1 429 Too Many Requests");
+    socket.close(None).await.expect("it is open");
+    let lines = weir.access_lines(2).await;
+    let used = |line: &Value| {
+        (
+            line["input_tokens"].as_u64(),
+            line["output_tokens"].as_u64(),
+        )
+    };
+    assert!(
+        lines.iter().any(|line| used(line) == (Some(40), Some(30))),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,16 @@
 
 mod harness;
 
+mod accounts_callers;
+mod accounts_crash;
+mod accounts_crowd;
+mod accounts_full_disk;
+mod accounts_limits;
+mod accounts_phantoms;
+mod accounts_streams;
+mod accounts_tokens;
 mod admin;
+mod admin_desk;
 mod case_01_to_04_framing;
 mod case_05_to_08_broken_streams;
 mod case_10_to_12_bodies;
@@ -43,6 +52,7 @@ mod reload_under_load;
 mod shutdown;
 mod start;
 mod tls_listeners;
+mod translated_endings;
 mod translated_requests;
 mod translated_streams;
 mod translation;

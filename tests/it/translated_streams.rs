@@ -9,14 +9,14 @@ use crate::harness::*;
 use crate::translation::grammar::{self, check_error, check_error_stream, check_stream};
 
 /// A client whose dialect the hosts do not speak.
-struct Stranger {
-    dialect: grammar::Dialect,
-    path: String,
-    body: Value,
+pub struct Stranger {
+    pub dialect: grammar::Dialect,
+    pub path: String,
+    pub body: Value,
 }
 
 /// Every such client, asking for a stream of `model`.
-fn strangers(model: &str) -> Vec<Stranger> {
+pub fn strangers(model: &str) -> Vec<Stranger> {
     let turns = json!([{"role": "user", "content": "hi"}]);
     vec![
         Stranger {
@@ -38,11 +38,11 @@ fn strangers(model: &str) -> Vec<Stranger> {
 }
 
 impl Stranger {
-    fn ask(&self, weir: &Weir) -> Request {
+    pub fn ask(&self, weir: &Weir) -> Request {
         weir.post(&self.path).json(self.body.clone())
     }
 
-    fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         self.dialect.name()
     }
 }

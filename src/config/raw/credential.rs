@@ -10,11 +10,13 @@ use super::default_one;
 use crate::config::QuotaPeriod;
 use crate::config::scalar::RawTime;
 
-/// One credential: its text comes from exactly one of `env`, `file` and `value`.
+/// One credential: its text comes from exactly one of `env`, `file` and `value`, or from the store.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Key")]
-#[schemars(extend("oneOf" = exactly_one_source()))]
+#[schemars(extend("oneOf" = [
+    {"required": ["env"]}, {"required": ["file"]}, {"required": ["value"]}, {"required": ["stored"]}
+]))]
 pub(in crate::config) struct RawKey {
     /// Names the key in logs and metrics. Default: `key-1`, `key-2`, …
     #[schemars(length(max = 64), regex(pattern = "^[A-Za-z0-9._-]+$"))]
@@ -25,6 +27,9 @@ pub(in crate::config) struct RawKey {
     pub file: Option<PathBuf>,
     /// The credential itself. Better kept out of this file.
     pub value: Option<String>,
+    /// Name under which it lives in the store, sealed with `store.master_key` (`weir keys seal`).
+    #[schemars(length(max = 64), regex(pattern = "^[A-Za-z0-9._-]+$"))]
+    pub stored: Option<String>,
     /// Share of the requests, relative to the other keys.
     #[serde(default = "default_one")]
     #[schemars(range(min = 1, max = 1000))]

@@ -1,11 +1,16 @@
 //! The shapes of the YAML file, as people write it: what `json_schema` shows to editors and `shape` checks.
 //! The documentation of every setting and its default are in this folder and nowhere else; what values mean together is not.
 
+mod access;
 mod credential;
+mod draft;
 mod health;
 mod listen;
 mod model;
+mod money;
 mod process;
+mod store;
+mod tenant;
 mod translation;
 mod upstream;
 
@@ -17,22 +22,27 @@ use serde::{Deserialize, Serialize};
 
 use super::scalar::{RawDelay, RawDuration};
 
+pub(super) use access::{RawAccess, RawClaims, RawClientKey, RawTokenIssuer};
 pub(super) use credential::{RawHeader, RawKey, RawQuota, RawSource};
+pub(super) use draft::Draft;
 pub(super) use health::{RawHealth, RawProbe, RawUpstreamHealth};
 pub(super) use listen::{
     RawAdmin, RawCertificate, RawClientAuth, RawListen, RawListener, RawListenerObject,
     RawListenerTls,
 };
-pub(super) use model::{RawModel, RawPrice, RawTarget};
+pub(super) use model::{RawModel, RawTarget};
+pub(super) use money::{RawPrices, RawPricesByModel, RawUsage, RawWebhook, RawWebhooks};
 pub(super) use process::{
     RawFailover, RawLimits, RawLog, RawReload, RawServer, RawThreads, RawTimeouts,
 };
+pub(super) use store::{RawMasterKey, RawOnFailure, RawStore};
+pub(super) use tenant::{RawPlan, RawProject, RawTenant, RawUser};
 pub(super) use translation::{
     RawCapabilities, RawDialect, RawEffort, RawLoss, RawThinking, RawTranslation,
 };
 pub(super) use upstream::{
-    RawDiscovery, RawKeyCooldown, RawRefresh, RawStreamUsage, RawUpstream, RawUpstreamModels,
-    RawUpstreamTimeouts, RawUpstreamTls,
+    RawDiscovery, RawKeyCooldown, RawOwnKeys, RawRefresh, RawStreamUsage, RawUpstream,
+    RawUpstreamModels, RawUpstreamTimeouts, RawUpstreamTls,
 };
 
 /// Marks, in the schema, values that no message may show; `false` is for those among them that may be shown.
@@ -53,6 +63,15 @@ pub(super) struct RawConfig {
     #[serde(default = "listen::default_admin")]
     pub admin: Option<RawAdmin>,
     pub reload: Option<RawReload>,
+    pub store: Option<RawStore>,
+    pub access: Option<RawAccess>,
+    /// Organisations that call, by id (letters, digits, `.`, `_`, `@` and `-`). More are made at run time, where there is a store.
+    pub tenants: Option<BTreeMap<String, Option<RawTenant>>>,
+    /// What tenants can subscribe to, by name.
+    pub plans: Option<BTreeMap<String, Option<RawPlan>>>,
+    pub prices: Option<RawPrices>,
+    pub usage: Option<RawUsage>,
+    pub webhooks: Option<RawWebhooks>,
     pub limits: Option<RawLimits>,
     pub failover: Option<RawFailover>,
     pub server: Option<RawServer>,
@@ -82,6 +101,10 @@ pub(super) enum Auto {
 
 fn seconds(seconds: u64) -> Option<RawDuration> {
     Some(RawDuration(Duration::from_secs(seconds)))
+}
+
+fn milliseconds(milliseconds: u64) -> Option<RawDuration> {
+    Some(RawDuration(Duration::from_millis(milliseconds)))
 }
 
 fn delay(milliseconds: u64) -> Option<RawDelay> {

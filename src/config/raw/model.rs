@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{RawLoss, default_one};
+use super::{Draft, RawLoss, default_one};
 use crate::config::scalar::RawDuration;
 use crate::config::{Policy, Sticky};
+use crate::terms::{Limits, Price};
 
 /// The ways to serve a model, and their order.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -27,6 +28,8 @@ pub(in crate::config) struct RawModel {
     pub deadline: Option<RawDuration>,
     /// Of requests for this model, in place of `translation.loss`.
     pub loss: Option<RawLoss>,
+    /// Of all requests for this model together.
+    pub limits: Option<Draft<Limits>>,
     #[schemars(required, length(min = 1))]
     pub targets: Option<Vec<Option<RawTarget>>>,
 }
@@ -49,18 +52,8 @@ pub(in crate::config) struct RawTarget {
     #[serde(default = "default_one")]
     #[schemars(range(min = 1, max = 1000))]
     pub weight: Option<u32>,
-    pub price: Option<RawPrice>,
-}
-
-/// What a million tokens cost, in any one currency, for the policy `cost`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Price")]
-pub(in crate::config) struct RawPrice {
-    #[schemars(required, range(min = 0.0, max = 1_000_000.0))]
-    pub input: Option<f64>,
-    #[schemars(required, range(min = 0.0, max = 1_000_000.0))]
-    pub output: Option<f64>,
+    /// What it costs here; the same as a price under `prices.upstreams`. Also for the policy `cost`.
+    pub price: Option<Draft<Price>>,
 }
 
 fn default_policy() -> Option<Policy> {

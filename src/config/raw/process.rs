@@ -1,11 +1,14 @@
 //! Shapes of the sections about weir as a whole: `reload`, `limits`, `failover`, `server`, `log`, `timeouts`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Auto, delay, seconds};
+use super::{Auto, Draft, delay, seconds};
 use crate::config::LogFormat;
 use crate::config::scalar::{RawAddress, RawDelay, RawDuration, RawShare, RawSize};
+use crate::terms::Limits;
 
 /// When the configuration is read again, beside SIGHUP and `POST /admin/v1/reload`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -27,33 +30,76 @@ impl Default for RawReload {
     }
 }
 
-/// Bounds on what one client, and all of them together, may make weir hold.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Limits")]
+/// Bounds on what one client, and all of them together, may make weir hold; and limits on how fast and how much callers may
+/// ask. Those of tenants, users and keys stand with each; here are those of all of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Bounds")]
 pub(in crate::config) struct RawLimits {
     /// One request body, decoded. Above it: 413.
+    #[serde(default = "default_body_bytes")]
     pub body_bytes: Option<RawSize>,
     /// All buffered request bodies together. Above it: 503 with Retry-After.
+    #[serde(default = "default_buffered_bytes")]
     pub buffered_bytes: Option<RawSize>,
     /// How long a client may take between two pieces of its request body. Above it: 408.
+    #[serde(default = "default_client_wait")]
     pub body_read: Option<RawDuration>,
     /// How long a write to a client that does not read may wait. Above it the exchange ends.
+    #[serde(default = "default_client_wait")]
     pub client_write: Option<RawDuration>,
     /// One response that must be held whole, or one event of a stream.
+    #[serde(default = "default_event_bytes")]
     pub event_bytes: Option<RawSize>,
+    /// Of all requests together.
+    pub global: Option<Draft<Limits>>,
+    /// Of every tenant; its own `limits` go before these, each setting on its own.
+    pub each_tenant: Option<Draft<Limits>>,
+    /// Of every user; its own `limits` go before these, each setting on its own.
+    pub each_user: Option<Draft<Limits>>,
+    /// Of every key; its own `limits` go before these, each setting on its own.
+    pub each_key: Option<Draft<Limits>>,
+    /// Of every client address. Requests and concurrency alone.
+    pub each_address: Option<Draft<Limits>>,
+    /// Of all callers without a key together.
+    pub anonymous: Option<Draft<Limits>>,
+    /// Of one kind of request each: `chat`, `embeddings`, …
+    pub endpoints: Option<BTreeMap<String, Option<Draft<Limits>>>>,
 }
 
 impl Default for RawLimits {
     fn default() -> Self {
         Self {
-            body_bytes: Some(RawSize(64 << 20)),
-            buffered_bytes: Some(RawSize(1 << 30)),
-            body_read: seconds(60),
-            client_write: seconds(60),
-            event_bytes: Some(RawSize(16 << 20)),
+            body_bytes: default_body_bytes(),
+            buffered_bytes: default_buffered_bytes(),
+            body_read: default_client_wait(),
+            client_write: default_client_wait(),
+            event_bytes: default_event_bytes(),
+            global: None,
+            each_tenant: None,
+            each_user: None,
+            each_key: None,
+            each_address: None,
+            anonymous: None,
+            endpoints: None,
         }
     }
+}
+
+fn default_body_bytes() -> Option<RawSize> {
+    Some(RawSize(64 << 20))
+}
+
+fn default_buffered_bytes() -> Option<RawSize> {
+    Some(RawSize(1 << 30))
+}
+
+fn default_client_wait() -> Option<RawDuration> {
+    seconds(60)
+}
+
+fn default_event_bytes() -> Option<RawSize> {
+    Some(RawSize(16 << 20))
 }
 
 /// How failed attempts are made good while the client has been told nothing.

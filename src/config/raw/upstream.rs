@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Auto, RawDialect, RawHeader, RawKey, RawUpstreamHealth, seconds};
+use super::{Auto, Draft, RawDialect, RawHeader, RawKey, RawUpstreamHealth, seconds};
 use crate::config::scalar::{RawDuration, RawEndpoint};
 use crate::config::{HttpVersion, Kind, Rotation, UpstreamStatus};
+use crate::terms::Limits;
 
 /// A server, or a provider account.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -47,6 +48,10 @@ pub(in crate::config) struct RawUpstream {
     #[serde(default = "default_rotation")]
     pub rotation: Option<Rotation>,
     pub key_cooldown: Option<RawKeyCooldown>,
+    /// A client may bring its own key for this upstream, in a header of this name; it goes before `keys`.
+    pub own_keys: Option<RawOwnKeys>,
+    /// Of all requests to it together.
+    pub limits: Option<Draft<Limits>>,
     /// Headers of every request to it, in place of the client's.
     #[schemars(extend("x-weir-secret" = true))]
     pub headers: Option<BTreeMap<String, Option<RawHeader>>>,
@@ -201,6 +206,16 @@ pub(in crate::config) struct RawUpstreamTimeouts {
     pub idle: Option<RawDuration>,
     /// The whole of a non-streamed exchange.
     pub total: Option<RawDuration>,
+}
+
+/// Keys of this upstream that clients bring.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "OwnKeys")]
+pub(in crate::config) struct RawOwnKeys {
+    /// Where a client puts it; it is taken out of the request, and goes where this upstream wants its keys.
+    #[schemars(required)]
+    pub header: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]

@@ -60,7 +60,8 @@ fn no_text_brings_the_reader_down() {
         usize::try_from(random % limit as u64).expect("below the limit")
     };
     let alphabet = b" \n\t:-{}[],&*#!|>'\"%@`$<?~0a\xff";
-    let texts = ["conf/hybrid-tiers.yaml", "conf/failover.yaml"]
+    let texts = ["hybrid-tiers", "failover", "keys", "billing"]
+        .map(|name| format!("conf/{name}.yaml"))
         .map(|name| fs::read(root().join(name)).expect("an example"));
     for turn in 0..600 {
         let mut broken = texts[turn % texts.len()].clone();

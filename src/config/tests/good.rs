@@ -369,7 +369,7 @@ fn warnings() {
         )
     };
     let cases = [
-        (format!("listen: 0.0.0.0:8080\n{gpu}"), "in cleartext, and clients are not authenticated yet"),
+        (format!("listen: 0.0.0.0:8080\n{gpu}"), "in cleartext, and callers need no key"),
         ("upstreams: [{ name: a, kind: groq }]".to_owned(), "groq will refuse it"),
         ("upstreams: [{ name: a, kind: azure, url: 'https://a', headers: { api-key: b } }]".to_owned(), "serves no model"),
         ("upstreams: [{ name: a, kind: azure, url: 'https://a', headers: { api-key: b }, models: auto }]".to_owned(), "learns models from the list of azure"),

@@ -1,6 +1,7 @@
 //! Whole configurations in; whole problem texts, or checked values, out.
 
 mod bad_files;
+mod callers;
 mod good;
 mod settings;
 mod shipped;

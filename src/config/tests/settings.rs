@@ -262,8 +262,12 @@ aliases: { short: shorter, shorter: cheap }
         .iter()
         .map(|target| target.price)
         .collect();
-    let price = |input, output| Some(Price { input, output });
-    assert_eq!(prices, [price(0.15, 1.0), price(0.0, 3.0)]);
+    let money = |text: &str| text.parse().expect("an amount");
+    let price = |input, output| {
+        let (input, output) = (money(input), money(output));
+        Some(Price { input, output })
+    };
+    assert_eq!(prices, [price("0.15", "1"), price("0", "3")]);
 }
 
 /// Any model may be learnt from `b`.

@@ -18,7 +18,7 @@ use crate::proxy::watch::{Interrupted, watched};
 use crate::upstream::Connection;
 use crate::wire::encoding::{Decoder, Encoding};
 use crate::wire::neutral::{Error, Unintelligible};
-use crate::wire::{Dialect, openai, streams, translate};
+use crate::wire::{Dialect, openai, reported, streams, translate};
 
 use super::{decoded, introduce, undecodable};
 
@@ -74,8 +74,18 @@ pub async fn json(
     };
     attempt.note_first_byte();
     record.stream = false;
-    record.usage = usage;
+    let operation = attempt.exchange.endpoint.operation;
+    record.usage = reported::usage_of(operation, dialect, &held).or(usage);
+    note_said(attempt, &held, record);
     Ok(Some(Whole { head, body: held }))
+}
+
+/// What a whole answer says counts where it does not tell its own use.
+fn note_said(attempt: &Attempt<'_>, held: &Bytes, record: &Record) {
+    if let Some(charge) = record.charge.as_ref().filter(|_| record.usage.is_none()) {
+        let said = streams::said_of_whole(attempt.dialect(), held);
+        charge.heard().note(None, said);
+    }
 }
 
 /// A whole answer in the client's dialect.
@@ -101,6 +111,7 @@ fn told_anew(
     attempt.note_first_byte();
     record.stream = exchange.envelope.stream;
     record.usage = usage;
+    note_said(attempt, held, record);
     let head = headers::translated(head, translated.content_type(exchange));
     let version = client.session.req_header().version;
     let head = headers::framed(head, body.len(), version);
@@ -213,7 +224,7 @@ pub async fn whole(
 }
 
 /// Reads an answer, plain.
-struct Source<'a> {
+pub(super) struct Source<'a> {
     attempt: &'a Attempt<'a>,
     connection: &'a mut Connection,
     decoder: Option<Decoder>,
@@ -223,7 +234,7 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn new(
+    pub(super) fn new(
         attempt: &'a Attempt<'a>,
         connection: &'a mut Connection,
         encoding: Option<Encoding>,
@@ -238,7 +249,7 @@ impl<'a> Source<'a> {
     }
 
     /// The head for the client. To be called once.
-    fn head(&mut self, length: Option<usize>, client: &Client<'_>) -> AnswerHead {
+    pub(super) fn head(&mut self, length: Option<usize>, client: &Client<'_>) -> AnswerHead {
         let version = client.session.req_header().version;
         headers::down(self.connection.take_head(), length, version)
     }
@@ -281,7 +292,7 @@ impl<'a> Source<'a> {
     }
 
     /// Reads all of a body of up to `HOLD_BYTES`; what was read, and whether that is all.
-    async fn hold(&mut self, client: &mut Client<'_>) -> Result<(Bytes, bool), Fault> {
+    pub(super) async fn hold(&mut self, client: &mut Client<'_>) -> Result<(Bytes, bool), Fault> {
         let most = match self.attempt.prepared {
             Prepared::Passing => HOLD_BYTES,
             // It can only be told anew when all of it is there.
@@ -355,7 +366,8 @@ impl<'a> Source<'a> {
                 upstream: self.attempt.name(),
             });
         }
-        record.usage = openai::usage_in_tail(&tail);
+        let dialect = self.attempt.exchange.endpoint.dialect;
+        record.usage = streams::usage_in_tail(dialect, &tail);
         match self.connection.trailers().await {
             Some(trailers) => client.end_with(headers::trailers_down(trailers)).await,
             None => client.end(Bytes::new()).await,

@@ -2,6 +2,7 @@
 //! to hold, everything else passes piece by piece.
 
 mod body;
+mod gathered;
 mod stream;
 
 use bytes::Bytes;
@@ -14,12 +15,13 @@ use crate::wire::encoding::{DecodeError, Decoder};
 use super::attempt::Attempt;
 use super::exchange::Exchange;
 use super::headers::{
-    AnswerHead, REQUEST_ID, X_REQUEST_ID, X_WEIR_ATTEMPTS, X_WEIR_DROPPED, X_WEIR_FALLBACK,
-    X_WEIR_UPSTREAM,
+    AnswerHead, REQUEST_ID, X_REQUEST_ID, X_WEIR_ATTEMPTS, X_WEIR_COST, X_WEIR_DROPPED,
+    X_WEIR_FALLBACK, X_WEIR_UPSTREAM,
 };
 use super::settle::Record;
 
 pub use body::{json, keep_tail, opaque, refusal, whole};
+pub use gathered::gathered;
 pub use stream::stream;
 
 /// Adds what weir says itself to the head of an answer, and notes that the answer begins.
@@ -39,6 +41,16 @@ fn introduce(exchange: &Exchange, mut head: AnswerHead, record: &mut Record) -> 
             let label = endpoint.account.label.clone();
             head.headers.insert(X_WEIR_UPSTREAM, label);
         }
+    }
+    record.tell_limits(&mut head.headers);
+    let told = exchange
+        .snapshot
+        .config
+        .prices
+        .header
+        .then(|| record.cost());
+    if let Some(cost) = told.flatten() {
+        head.headers.insert(X_WEIR_COST, cost);
     }
     let fallback = record.fallback.as_deref();
     if let Some(fallback) = fallback.and_then(|model| HeaderValue::from_str(model).ok()) {

@@ -2,6 +2,7 @@
 //! waits for the next, and the stream ends as its dialect demands, whatever happens.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -10,7 +11,8 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 
 use crate::fault::{Fault, is_retriable};
 use crate::proxy::attempt::{Attempt, Cause, Failure, Refusal, Whole};
-use crate::proxy::client::Client;
+use crate::proxy::charge::{Charge, Heard};
+use crate::proxy::client::{Client, Unfinished, UnfinishedSlot};
 use crate::proxy::headers::{self, AnswerHead};
 use crate::proxy::prepare::Prepared;
 use crate::proxy::settle::{Pace, Record};
@@ -18,6 +20,7 @@ use crate::proxy::watch::{gone, until, watched, within};
 use crate::upstream::{Broken, Connection};
 use crate::wire::encoding::{Decoder, Encoding};
 use crate::wire::streams::{Cutter, Ending, Glance, Stream, StreamError};
+use crate::wire::{Dialect, Operation};
 
 use super::{decoded, introduce};
 
@@ -41,6 +44,23 @@ struct Events<'a> {
     cut_line_end: bool,
     /// When the client last got something.
     told: Instant,
+    /// For what a stream that is told anew still needs, where this is dropped before its end.
+    unfinished: Option<UnfinishedSlot>,
+    /// Hears what is used, for the exchange's settlement.
+    heard: Option<Arc<Heard>>,
+}
+
+impl Drop for Events<'_> {
+    fn drop(&mut self) {
+        // However a stream ends, what it has used is known.
+        self.note_heard();
+        if let Some(slot) = self.unfinished.take() {
+            let nothing = Stream::passing(Dialect::Chat, Operation::Chat, false, None);
+            let stream = std::mem::replace(&mut self.stream, nothing);
+            let unsent = self.out.take();
+            *slot.lock() = Some(Unfinished { stream, unsent });
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -68,11 +88,13 @@ pub async fn stream(
     client: &mut Client<'_>,
     record: &mut Record,
 ) -> Result<Option<Whole>, Failure> {
-    let mut events = Events::new(attempt, encoding);
+    let heard = record.charge.as_ref().map(Charge::heard);
+    let mut events = Events::new(attempt, encoding, heard);
     await_first(&mut events, connection, client).await?;
-    if let State::Failed { error, first: true } = events.state {
+    if let State::Failed { error, first: true } = &mut events.state {
+        let error = std::mem::take(&mut **error);
         return Err(first_event_failed(
-            attempt, connection, *error, client, record,
+            attempt, connection, error, client, record,
         ));
     }
     attempt.note_first_byte();
@@ -83,6 +105,9 @@ pub async fn stream(
         translated.accepted();
     }
     client.begin_stream(head).await.map_err(Failure::Final)?;
+    if let Stream::Translated(_) = events.stream {
+        events.unfinished = Some(client.unfinished_slot());
+    }
     let mut pace = record.pace(&attempt.exchange.gateway);
     let relayed = run(&mut events, connection, client, record, &mut pace).await;
     record.usage = events.stream.usage();
@@ -123,7 +148,7 @@ async fn await_first(
 }
 
 /// An error in place of the first event gets the status that it would have had without the stream.
-fn first_event_failed(
+pub(super) fn first_event_failed(
     attempt: &Attempt<'_>,
     connection: &mut Connection,
     error: StreamError,
@@ -190,6 +215,9 @@ async fn run(
             heard = Instant::now();
             events.told = heard;
             pace.wrote(parts, heard);
+            if let Some(charge) = &mut record.charge {
+                charge.note_progress(heard, || events.note_heard());
+            }
         }
         match events.state {
             State::Ended => return events.read_end(connection, client).await,
@@ -230,17 +258,32 @@ async fn run(
 }
 
 impl<'a> Events<'a> {
-    fn new(attempt: &'a Attempt<'a>, encoding: Option<Encoding>) -> Events<'a> {
+    fn new(
+        attempt: &'a Attempt<'a>,
+        encoding: Option<Encoding>,
+        heard: Option<Arc<Heard>>,
+    ) -> Events<'a> {
         Events {
             decoder: encoding.map(Decoder::new),
             cutter: Cutter::of(attempt.dialect()),
-            stream: attempt.stream(),
+            stream: attempt.stream().tallying(heard.is_some()),
+            heard,
             told: Instant::now(),
+            unfinished: None,
             out: Out::default(),
             state: State::Waiting,
             cut_line_end: false,
             attempt,
         }
+    }
+
+    /// Tells what is known of the use so far; how many tokens of output that are, about.
+    fn note_heard(&mut self) -> u64 {
+        let heard = self.heard.as_ref();
+        heard.map_or(0, |heard| {
+            heard.note(self.stream.usage(), self.stream.said());
+            heard.output()
+        })
     }
 
     /// Takes what a read brought; false at the end of the body.

@@ -9,7 +9,7 @@ use crate::wire::translate::{Elapsed, Naming};
 use crate::wire::{Dialect, Usage};
 
 use super::citation;
-use super::tree::{Json, Object};
+use crate::wire::tree::{Json, Object};
 
 /// The body of an answer. Of several choices the first counts: the dialect has one.
 pub fn write_answer(answer: &Answer, asked: &Request, naming: &Naming, _: Elapsed) -> Vec<u8> {
@@ -234,10 +234,17 @@ pub(super) fn usage_members(usage: Option<Usage>, naming: &Naming) -> Object<'st
         ..Usage::default()
     });
     let details = Object::default().with("thinking_tokens", usage.reasoning);
+    let kept = Object::default()
+        .with(
+            "ephemeral_5m_input_tokens",
+            usage.cache_write.saturating_sub(usage.cache_write_1h),
+        )
+        .with("ephemeral_1h_input_tokens", usage.cache_write_1h);
     Object::default()
         .with("input_tokens", usage.input_uncached)
         .with("cache_creation_input_tokens", usage.cache_write)
         .with("cache_read_input_tokens", usage.cache_read)
+        .with_some("cache_creation", (usage.cache_write_1h > 0).then_some(kept))
         .with("output_tokens", usage.output)
         .with_some(
             "output_tokens_details",

@@ -1,18 +1,19 @@
 //! The messages of a client's request and the blocks within them.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::wire::Dialect;
 use crate::wire::neutral::{
     CacheMark, Call, CallKind, Malformed, Media, Message, Part, Reasoning, Role, Signature, Source,
     Text, ToolResult,
 };
+use crate::wire::parsed::Parsed;
 
 use super::citation;
 use super::members::{self, Members};
 
 /// Instructions: one text, or blocks, each of which stays a part of its own.
-pub(super) fn system(value: Option<Value>) -> Result<Vec<Message>, Malformed> {
+pub(super) fn system(value: Option<Parsed<'_>>) -> Result<Vec<Message>, Malformed> {
     let mut messages = Vec::new();
     let parts = content(value)?;
     push(&mut messages, Role::System, parts);
@@ -20,7 +21,7 @@ pub(super) fn system(value: Option<Value>) -> Result<Vec<Message>, Malformed> {
 }
 
 /// A message, added to those before it. Results of tools come first, in a message of their own.
-pub(super) fn message(value: Value, messages: &mut Vec<Message>) -> Result<(), Malformed> {
+pub(super) fn message(value: Parsed<'_>, messages: &mut Vec<Message>) -> Result<(), Malformed> {
     let mut message = members::as_object(value)?;
     let role = match members::needed_text(&mut message, "role")?.as_str() {
         "user" => Role::User,
@@ -86,25 +87,25 @@ fn hand_signatures_to_calls(parts: Vec<Part>) -> Vec<Part> {
 }
 
 /// A text, a list of blocks, or nothing at all.
-fn content(value: Option<Value>) -> Result<Vec<Part>, Malformed> {
+fn content(value: Option<Parsed<'_>>) -> Result<Vec<Part>, Malformed> {
     match value {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(vec![Part::Text(Text {
-            text,
+        None | Some(Parsed::Null) => Ok(Vec::new()),
+        Some(Parsed::String(text)) => Ok(vec![Part::Text(Text {
+            text: text.into_owned(),
             ..Text::default()
         })]),
-        Some(Value::Array(list)) => members::each("", list, block),
-        Some(other) => Err(members::wrong("", "a string or a list of blocks", &other)),
+        Some(Parsed::Array(list)) => members::each("", list, block),
+        Some(other) => Err(members::wrong("", "a string or a list of blocks", other)),
     }
 }
 
-fn block(value: Value) -> Result<Part, Malformed> {
+fn block(value: Parsed<'_>) -> Result<Part, Malformed> {
     let mut block = members::as_object(value)?;
     let Some(kind) = block.get("type") else {
         return Err(members::missing("type", "a string"));
     };
     let Some(kind) = kind.as_str() else {
-        return Err(members::wrong("type", "a string", kind));
+        return Err(members::wrong("type", "a string", kind.clone()));
     };
     match kind {
         "text" => text(&mut block).map(Part::Text),
@@ -120,34 +121,38 @@ fn block(value: Value) -> Result<Part, Malformed> {
 }
 
 /// What only this dialect can say: blocks of the vendor's own tools, and what is newer than weir.
-fn opaque(block: Members) -> Part {
+fn opaque(block: Members<'_>) -> Part {
     Part::Opaque {
         dialect: Dialect::Anthropic,
-        value: Value::Object(block),
+        value: Value::Object(block.into()),
     }
 }
 
 /// The mark that the prompt is to be cached up to here.
-pub(super) fn cache(members: &mut Members) -> Result<Option<CacheMark>, Malformed> {
+pub(super) fn cache(members: &mut Members<'_>) -> Result<Option<CacheMark>, Malformed> {
     let Some(mut mark) = members::object(members, "cache_control")? else {
         return Ok(None);
     };
     let ttl = members::text(&mut mark, "ttl");
     let ttl = ttl.map_err(|error| members::within("cache_control", error))?;
-    mark.shift_remove("type");
-    Ok(Some(CacheMark { ttl, own: mark }))
+    mark.take("type");
+    let own = mark.into();
+    Ok(Some(CacheMark { ttl, own }))
 }
 
-fn text(block: &mut Members) -> Result<Text, Malformed> {
+fn text(block: &mut Members<'_>) -> Result<Text, Malformed> {
     let citations = members::list(block, "citations")?.unwrap_or_default();
     Ok(Text {
         text: members::needed_text(block, "text")?,
-        citations: citations.into_iter().map(citation::read).collect(),
+        citations: citations
+            .into_iter()
+            .map(|it| citation::read(it.into()))
+            .collect(),
         cache: cache(block)?,
     })
 }
 
-fn thinking(block: &mut Members) -> Result<Reasoning, Malformed> {
+fn thinking(block: &mut Members<'_>) -> Result<Reasoning, Malformed> {
     let signature = members::text(block, "signature")?.filter(|text| !text.is_empty());
     Ok(Reasoning {
         text: members::text(block, "thinking")?.unwrap_or_default(),
@@ -156,7 +161,7 @@ fn thinking(block: &mut Members) -> Result<Reasoning, Malformed> {
     })
 }
 
-fn redacted(block: &mut Members) -> Result<Reasoning, Malformed> {
+fn redacted(block: &mut Members<'_>) -> Result<Reasoning, Malformed> {
     let data = members::needed_text(block, "data")?;
     let mut signature = Signature::from_slot(Dialect::Anthropic, &data);
     signature.is_redacted |= signature.dialect == Dialect::Anthropic;
@@ -166,18 +171,18 @@ fn redacted(block: &mut Members) -> Result<Reasoning, Malformed> {
     })
 }
 
-fn call(block: &mut Members) -> Result<Call, Malformed> {
+fn call(block: &mut Members<'_>) -> Result<Call, Malformed> {
     let input = members::object(block, "input")?.unwrap_or_default();
     Ok(Call {
         id: members::needed_text(block, "id")?,
         name: members::needed_text(block, "name")?,
-        arguments: Value::Object(input).to_string(),
+        arguments: Value::Object(input.into()).to_string(),
         kind: CallKind::Function,
         signature: None,
     })
 }
 
-fn result(block: &mut Members) -> Result<ToolResult, Malformed> {
+fn result(block: &mut Members<'_>) -> Result<ToolResult, Malformed> {
     let content = members::value(block, "content");
     let mut parts = self::content(content).map_err(|error| members::within("content", error))?;
     // A result within a result means nothing.
@@ -193,12 +198,12 @@ fn result(block: &mut Members) -> Result<ToolResult, Malformed> {
 }
 
 /// An image or a document. What the source is, decides; a kind of source that is not known stays as it is.
-fn media(mut block: Members, part: fn(Media) -> Part) -> Result<Part, Malformed> {
+fn media(mut block: Members<'_>, part: fn(Media) -> Part) -> Result<Part, Malformed> {
     let Some(mut source) = members::object(&mut block, "source")? else {
         return Err(members::missing("source", "an object"));
     };
     let inside = |error| members::within("source", error);
-    let kind = source.get("type").and_then(Value::as_str);
+    let kind = source.get("type").and_then(Parsed::as_str);
     let source = match kind.unwrap_or_default() {
         "base64" => Source::Base64 {
             media_type: members::needed_text(&mut source, "media_type").map_err(inside)?,
@@ -215,34 +220,34 @@ fn media(mut block: Members, part: fn(Media) -> Part) -> Result<Part, Malformed>
         "text" => Source::Text(members::needed_text(&mut source, "data").map_err(inside)?),
         "content" => {
             let text = texts(source.get("content"));
-            block.insert("source".to_owned(), Value::Object(source));
+            block.insert("source", Parsed::Object(source));
             Source::Text(text)
         }
         _ => {
-            block.insert("source".to_owned(), Value::Object(source));
+            block.insert("source", Parsed::Object(source));
             return Ok(opaque(block));
         }
     };
-    block.shift_remove("type");
+    block.take("type");
     Ok(part(Media {
         source,
         name: members::text(&mut block, "title")?,
         detail: None,
         cache: cache(&mut block)?,
-        own: block,
+        own: block.into(),
     }))
 }
 
 /// A result of the client's own search: a document of text to others, and to this dialect what it was.
-fn search_result(mut block: Members) -> Result<Part, Malformed> {
+fn search_result(mut block: Members<'_>) -> Result<Part, Malformed> {
     let cache = cache(&mut block)?;
     let name = block
         .get("title")
-        .and_then(Value::as_str)
+        .and_then(Parsed::as_str)
         .map(str::to_owned);
     let text = texts(block.get("content"));
-    let mut own = Members::new();
-    own.insert(SEARCH_RESULT.to_owned(), Value::Object(block));
+    let mut own = Map::new();
+    own.insert(SEARCH_RESULT.to_owned(), Value::Object(block.into()));
     Ok(Part::Document(Media {
         source: Source::Text(text),
         name,
@@ -256,10 +261,10 @@ fn search_result(mut block: Members) -> Result<Part, Malformed> {
 pub(super) const SEARCH_RESULT: &str = "search_result";
 
 /// The texts of a content, one below the other.
-fn texts(content: Option<&Value>) -> String {
+fn texts(content: Option<&Parsed<'_>>) -> String {
     match content {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(blocks)) => {
+        Some(Parsed::String(text)) => text.to_string(),
+        Some(Parsed::Array(blocks)) => {
             let texts = blocks
                 .iter()
                 .filter_map(|block| block.get("text")?.as_str());

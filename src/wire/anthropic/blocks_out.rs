@@ -12,7 +12,7 @@ use super::answer_out::input;
 use super::blocks_in::SEARCH_RESULT;
 use super::citation;
 use super::ids::Ids;
-use super::tree::{Json, Object};
+use crate::wire::tree::{Json, Object};
 
 /// What blocks are written with.
 pub(super) struct Blocks<'a, 'l> {

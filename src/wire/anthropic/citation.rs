@@ -4,8 +4,7 @@ use serde_json::Value;
 
 use crate::wire::Dialect;
 use crate::wire::neutral::Citation;
-
-use super::tree::{Json, Object};
+use crate::wire::tree::{Json, Object};
 
 /// A citation as the vendor or the client wrote it.
 pub(super) fn read(value: Value) -> Citation {

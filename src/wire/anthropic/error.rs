@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::wire::neutral::{Class, Error};
 
-use super::tree::Object;
+use crate::wire::tree::Object;
 
 /// Status and body of an error.
 pub fn write_error(error: &Error) -> (u16, Vec<u8>) {

@@ -19,8 +19,8 @@ mod schema_out;
 mod thinking_out;
 mod tools_in;
 mod tools_out;
-mod tree;
 mod turns_out;
+mod watcher;
 mod writer;
 
 #[cfg(test)]
@@ -36,6 +36,7 @@ pub use models::{
 pub use reader::Reader;
 pub use request_in::read_request;
 pub use request_out::write_request;
+pub use watcher::{Watcher, usage_in, usage_in_tail};
 pub use writer::Writer;
 
 use crate::wire::capability::{CallIds, PastReasoning, Quirks, ThinkingSwitch};
@@ -71,4 +72,5 @@ pub const QUIRKS: Quirks = Quirks {
     stream_options: false,
     openai_members: false,
     cache_marks: true,
+    reasons_optional: false,
 };

@@ -7,7 +7,7 @@ use crate::wire::neutral::{Losses, Malformed, Refused, Request};
 use crate::wire::translate::{RequestLine, Written};
 
 use super::request_out;
-use super::tree::{Json, Object};
+use crate::wire::tree::{Json, Object};
 
 /// A page of `GET /v1/models` holds this many models at most.
 pub const LIST_MAX: usize = 1000;

@@ -26,6 +26,8 @@ pub struct Reader {
     calls: Calls,
     usage: Usage,
     finish: Option<Finish>,
+    /// The server is one that may end without a reason.
+    reasons_optional: bool,
 }
 
 /// More blocks than this are never open: one is, by the grammar.
@@ -73,7 +75,13 @@ impl Reader {
             calls: Calls::new(seed),
             usage: Usage::default(),
             finish: None,
+            reasons_optional: false,
         }
+    }
+
+    /// Whether `message_stop` ends an answer that has not said why it ends; it is cut otherwise.
+    pub fn may_end_without_reason(&mut self, it_may: bool) {
+        self.reasons_optional = it_may;
     }
 
     /// Reads one event; `name` is its `event:` line.
@@ -101,7 +109,11 @@ impl Reader {
             }
             Kind::MessageStart => self.message_start(parsed(data)?, sink),
             Kind::MessageDelta => self.message_delta(parsed(data)?, sink),
-            Kind::MessageStop => self.finish(sink),
+            // An answer that has not said why it ends is cut, whatever follows it.
+            Kind::MessageStop if self.finish.is_some() || self.reasons_optional => {
+                self.finish(sink)
+            }
+            Kind::MessageStop => {}
             Kind::Error => {
                 self.start("", "", sink);
                 self.over = true;

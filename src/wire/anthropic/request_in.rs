@@ -1,11 +1,10 @@
 //! A client's request as a whole. What has no place in the neutral form stays in `extras`, under the client's names.
 
-use serde_json::Value;
-
 use crate::wire::Dialect;
 use crate::wire::neutral::{
     Effort, Format, Malformed, Message, Request, Schema, Thinking, ThinkingMode,
 };
+use crate::wire::parsed::{self, Parsed};
 use crate::wire::translate::RequestLine;
 
 use super::members::{self, Members};
@@ -16,7 +15,7 @@ use super::{blocks_in, tools_in};
 /// # Errors
 /// Where the body is no JSON object, or a member that weir uses has the wrong type.
 pub fn read_request(line: &RequestLine<'_>, body: &[u8]) -> Result<Request, Malformed> {
-    let value: Value = serde_json::from_slice(body)
+    let value = parsed::parse(body)
         .map_err(|error| Malformed::new("", format!("must be a JSON object: {error}")))?;
     let mut body = members::as_object(value)?;
     let model = members::text(&mut body, "model")?;
@@ -32,11 +31,11 @@ pub fn read_request(line: &RequestLine<'_>, body: &[u8]) -> Result<Request, Malf
     scalars(&mut body, &mut request)?;
     request.thinking = thinking(&mut body)?;
     output_config(&mut body, &mut request)?;
-    request.extras = body;
+    request.extras = body.into();
     Ok(request)
 }
 
-fn messages(body: &mut Members) -> Result<Vec<Message>, Malformed> {
+fn messages(body: &mut Members<'_>) -> Result<Vec<Message>, Malformed> {
     let system = members::value(body, "system");
     let mut messages =
         blocks_in::system(system).map_err(|error| members::within("system", error))?;
@@ -49,15 +48,15 @@ fn messages(body: &mut Members) -> Result<Vec<Message>, Malformed> {
     Ok(messages)
 }
 
-fn scalars(body: &mut Members, request: &mut Request) -> Result<(), Malformed> {
+fn scalars(body: &mut Members<'_>, request: &mut Request) -> Result<(), Malformed> {
     request.output_tokens_max = members::count(body, "max_tokens")?;
     request.sampling.temperature = members::number(body, "temperature")?;
     request.sampling.top_p = members::number(body, "top_p")?;
     request.sampling.top_k = members::number(body, "top_k")?;
     if let Some(list) = members::list(body, "stop_sequences")? {
         request.stop = members::each("stop_sequences", list, |value| match value {
-            Value::String(text) => Ok(text),
-            other => Err(members::wrong("", "a string", &other)),
+            Parsed::String(text) => Ok(text.into_owned()),
+            other => Err(members::wrong("", "a string", other)),
         })?;
     }
     request.cache = blocks_in::cache(body)?;
@@ -75,19 +74,19 @@ fn scalars(body: &mut Members, request: &mut Request) -> Result<(), Malformed> {
 }
 
 /// Puts what remains of an object back.
-fn keep(body: &mut Members, name: &str, rest: Members) {
+fn keep<'a>(body: &mut Members<'a>, name: &'static str, rest: Members<'a>) {
     if !rest.is_empty() {
-        body.insert(name.to_owned(), Value::Object(rest));
+        body.insert(name, Parsed::Object(rest));
     }
 }
 
-fn thinking(body: &mut Members) -> Result<Thinking, Malformed> {
+fn thinking(body: &mut Members<'_>) -> Result<Thinking, Malformed> {
     let mut thinking = Thinking::default();
     let Some(mut given) = members::object(body, "thinking")? else {
         return Ok(thinking);
     };
     let inside = |error| members::within("thinking", error);
-    let whole = Value::Object(given.clone());
+    let whole = Parsed::Object(given.clone());
     let kind = members::needed_text(&mut given, "type").map_err(inside)?;
     thinking.budget_tokens = members::count(&mut given, "budget_tokens").map_err(inside)?;
     let display = members::text(&mut given, "display").map_err(inside)?;
@@ -101,18 +100,18 @@ fn thinking(body: &mut Members) -> Result<Thinking, Malformed> {
         "adaptive" => Some(ThinkingMode::Adaptive),
         "disabled" => Some(ThinkingMode::Off),
         "between_tools" => {
-            body.insert("thinking".to_owned(), whole);
+            body.insert("thinking", whole);
             Some(ThinkingMode::Adaptive)
         }
         _ => {
-            body.insert("thinking".to_owned(), whole);
+            body.insert("thinking", whole);
             None
         }
     };
     Ok(thinking)
 }
 
-fn output_config(body: &mut Members, request: &mut Request) -> Result<(), Malformed> {
+fn output_config(body: &mut Members<'_>, request: &mut Request) -> Result<(), Malformed> {
     if let Some(mut config) = members::object(body, "output_config")? {
         let read = effort_and_format(&mut config, request);
         read.map_err(|error| members::within("output_config", error))?;
@@ -125,23 +124,27 @@ fn output_config(body: &mut Members, request: &mut Request) -> Result<(), Malfor
     Ok(())
 }
 
-fn effort_and_format(config: &mut Members, request: &mut Request) -> Result<(), Malformed> {
+fn effort_and_format(config: &mut Members<'_>, request: &mut Request) -> Result<(), Malformed> {
     if let Some(name) = members::text(config, "effort")? {
         match Effort::parse(&name) {
             Some(effort) => request.thinking.effort = Some(effort),
             // A level that is newer than this table is the vendor's to judge.
-            None => drop(config.insert("effort".to_owned(), name.into())),
+            None => config.insert("effort", name.into()),
         }
     }
     format(config, "format", request)
 }
 
-fn format(holder: &mut Members, name: &str, request: &mut Request) -> Result<(), Malformed> {
+fn format(
+    holder: &mut Members<'_>,
+    name: &'static str,
+    request: &mut Request,
+) -> Result<(), Malformed> {
     let Some(mut format) = members::object(holder, name)? else {
         return Ok(());
     };
-    if format.get("type").and_then(Value::as_str) != Some("json_schema") {
-        holder.insert(name.to_owned(), Value::Object(format));
+    if format.get("type").and_then(Parsed::as_str) != Some("json_schema") {
+        holder.insert(name, Parsed::Object(format));
         return Ok(());
     }
     let schema = members::object(&mut format, "schema");
@@ -150,7 +153,7 @@ fn format(holder: &mut Members, name: &str, request: &mut Request) -> Result<(),
     request.format = Format::Schema(Schema {
         name: None,
         description: None,
-        schema: Value::Object(schema.map_err(|error| members::within(name, error))?),
+        schema: Parsed::Object(schema.map_err(|error| members::within(name, error))?).into(),
         strict: None,
     });
     Ok(())

@@ -10,8 +10,8 @@ use crate::wire::translate::Written;
 use super::blocks_out::{Blocks, mark};
 use super::schema_out::within_subset;
 use super::thinking_out::{self, Plan};
-use super::tree::{Json, Object};
 use super::{tools_out, turns_out};
+use crate::wire::tree::{Json, Object};
 
 /// Writes the body of `POST /v1/messages`.
 ///

@@ -10,7 +10,7 @@ use crate::wire::neutral::{
 };
 
 use super::OUTPUT_TOKENS_DEFAULT;
-use super::tree::{Json, Object};
+use crate::wire::tree::{Json, Object};
 
 /// The members that follow from how much is to be thought.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use crate::wire::capability::Capabilities;
 use crate::wire::neutral::{Allowed, Loss, Losses, Refused, Request, Tool, ToolChoice, ToolKind};
 
 use super::blocks_out::mark;
-use super::tree::{Json, Object};
+use crate::wire::tree::{Json, Object};
 
 /// The members `tools` and `tool_choice`.
 pub(super) struct Tools<'a> {
@@ -107,7 +107,7 @@ fn marked<'a>(written: Object<'a>, tool: &'a Tool) -> Json<'a> {
 fn schema(parameters: Option<&Value>) -> Json<'_> {
     match parameters {
         Some(Value::Object(schema)) if schema.contains_key("type") => {
-            Json::Given(std::borrow::Cow::Borrowed(parameters.expect("it is there")))
+            Json::Given(parameters.expect("it is there"))
         }
         Some(Value::Object(schema)) => {
             let mut typed = Object::typed("object");

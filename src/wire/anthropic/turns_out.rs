@@ -4,7 +4,7 @@ use crate::wire::capability::Target;
 use crate::wire::neutral::{Loss, Message, Part, Refused, Request, Role};
 
 use super::blocks_out::{Blocks, borrowed, lone_text, text_block};
-use super::tree::{Json, Object};
+use crate::wire::tree::{Json, Object};
 
 /// Instructions and turns, written.
 pub(super) struct Turns<'a> {

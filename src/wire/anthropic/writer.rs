@@ -11,8 +11,8 @@ use crate::wire::translate::{Elapsed, Naming};
 use crate::wire::{Dialect, Usage, json};
 
 use super::answer_out::{Said, Stop, message_id, usage_members};
-use super::tree::{Json, Object};
 use super::{citation, error};
+use crate::wire::tree::{Json, Object};
 
 /// Writes one stream.
 #[derive(Debug)]
@@ -127,7 +127,7 @@ fn event(name: &str, data: &Object<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\ndata: ");
-    serde_json::to_writer(&mut *out, data).expect("writing to memory does not fail");
+    data.write(out);
     out.extend_from_slice(b"\n\n");
 }
 

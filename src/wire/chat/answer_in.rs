@@ -2,7 +2,7 @@
 
 use crate::wire::neutral::{Answer, Collector, Unintelligible};
 
-use super::chunk::{Chunk, with_chunk};
+use super::chunk::{Chunk, with_whole};
 use super::stream_in::Reader;
 
 /// Reads a whole answer; `seed` is for ids of calls that the upstream leaves out.
@@ -11,7 +11,7 @@ use super::stream_in::Reader;
 /// When the body is no chat completion, or tells an error.
 pub fn read_answer(body: &[u8], seed: &str) -> Result<Answer, Unintelligible> {
     let body = body.trim_ascii();
-    with_chunk(body, |chunk| answer_of(chunk, body, seed))
+    with_whole(body, |chunk| answer_of(chunk, body, seed))
 }
 
 fn answer_of(mut chunk: Chunk<'_>, body: &[u8], seed: &str) -> Result<Answer, Unintelligible> {

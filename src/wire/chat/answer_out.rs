@@ -1,9 +1,12 @@
 //! Whole answers for clients.
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
-use crate::wire::neutral::{Answer, Call, CallKind, Choice, Finish, Part, Request};
+use serde_json::Value;
+
+use crate::wire::neutral::{Answer, Call, CallKind, Choice, Finish, Part, Request, Text};
 use crate::wire::translate::{Elapsed, Naming};
+use crate::wire::tree::{Json, Object};
 
 use super::request_in::is_legacy;
 use super::{citation, counts, ending, reasoning};
@@ -15,88 +18,77 @@ pub fn write_answer(
     naming: &Naming,
     _elapsed: Elapsed,
 ) -> Vec<u8> {
-    let choices: Vec<Value> = answer
-        .choices
-        .iter()
-        .enumerate()
-        .map(|(index, choice)| choice_value(index, choice, is_legacy(asked)))
+    let is_legacy = is_legacy(asked);
+    let numbered = answer.choices.iter().zip(0..);
+    let choices: Vec<Json<'_>> = numbered
+        .map(|(choice, index)| choice_value(index, choice, is_legacy).into())
         .collect();
-    let mut body = json!({
-        "id": format!("chatcmpl-{}", naming.seed),
-        "object": "chat.completion",
-        "created": naming.created,
-        "model": asked.model,
-        "choices": choices,
-    });
-    if let Some(usage) = &answer.usage {
-        body["usage"] = counts::usage_value(usage);
-    }
-    if let Some(tier) = &answer.service_tier {
-        body["service_tier"] = tier.as_str().into();
-    }
-    body.to_string().into_bytes()
+    let usage = answer.usage.as_ref().map(counts::usage_value);
+    Object::default()
+        .with("id", format!("chatcmpl-{}", naming.seed))
+        .with("object", "chat.completion")
+        .with("created", naming.created)
+        .with("model", &asked.model)
+        .with("choices", choices)
+        .with_some("usage", usage)
+        .with_some("service_tier", answer.service_tier.as_ref())
+        .bytes()
 }
 
 /// What the parts of a choice come to.
 #[derive(Default)]
-struct Message {
-    text: Option<String>,
+struct Message<'a> {
+    text: Option<Cow<'a, str>>,
     /// The text's length so far, in characters.
     chars: usize,
-    refusal: Option<String>,
-    thought: String,
-    details: Vec<Value>,
+    refusal: Option<Cow<'a, str>>,
+    thought: Cow<'a, str>,
+    details: Vec<Json<'a>>,
     blocks: usize,
     is_signed: bool,
-    annotations: Vec<Value>,
-    calls: Vec<Value>,
+    annotations: Vec<Json<'a>>,
+    calls: Vec<Object<'a>>,
 }
 
-fn choice_value(index: usize, choice: &Choice, is_legacy: bool) -> Value {
+fn choice_value(index: u64, choice: &Choice, is_legacy: bool) -> Object<'_> {
     let mut message = Message::default();
     for part in &choice.parts {
         message.take(part);
     }
     let finish = choice.finish.as_ref().unwrap_or(&Finish::Stop);
     if let (Finish::Refusal(Some(words)), None) = (finish, &message.refusal) {
-        message.refusal = Some(words.clone());
+        message.refusal = Some(words.into());
     }
     let has_calls = !message.calls.is_empty();
     let mut reason = ending::write_reason(finish, has_calls, message.refusal.is_some());
     if is_legacy && reason == "tool_calls" {
         reason = "function_call";
     }
-    json!({
-        "index": index,
-        "message": message.value(is_legacy),
-        "logprobs": choice.logprobs,
-        "finish_reason": reason,
-    })
+    let logprobs = choice.logprobs.as_ref();
+    Object::default()
+        .with("index", index)
+        .with("message", message.value(is_legacy))
+        .with("logprobs", logprobs.map_or(Json::Null, Json::from))
+        .with("finish_reason", reason)
 }
 
-impl Message {
-    fn take(&mut self, part: &Part) {
+impl<'a> Message<'a> {
+    fn take(&mut self, part: &'a Part) {
         match part {
-            Part::Text(text) => {
-                let said = self.text.get_or_insert_default();
-                let before = self.chars;
-                said.push_str(&text.text);
-                self.chars += text.text.chars().count();
-                let end = self.chars;
-                let citations = text.citations.iter();
-                self.annotations.extend(
-                    citations.filter_map(|said| citation::write_annotation(said, before, end)),
-                );
-            }
-            Part::Refusal(text) => self.refusal.get_or_insert_default().push_str(text),
+            Part::Text(text) => self.text(text),
+            Part::Refusal(text) => *self.refusal.get_or_insert_default() += text.as_str(),
             Part::Reasoning(block) => {
-                self.thought.push_str(&block.text);
+                self.thought += block.text.as_str();
                 self.is_signed |= block.signature.is_some();
                 let details = reasoning::write_details(block, self.blocks);
-                self.details.extend(details);
+                self.details.extend(details.into_iter().map(Json::from));
                 self.blocks += 1;
             }
-            Part::Call(call) => self.calls.push(call_value(call)),
+            Part::Call(call) => {
+                let value = call_value(call, &call.id, &call.arguments);
+                self.calls
+                    .push(value.with_some("extra_content", proof(call)));
+            }
             // Models produce none of these that this dialect could say.
             Part::Image(_)
             | Part::Audio(_)
@@ -106,49 +98,67 @@ impl Message {
         }
     }
 
-    fn value(self, is_legacy: bool) -> Value {
-        let mut message = Map::new();
-        message.insert("role".into(), "assistant".into());
-        message.insert("content".into(), self.text.into());
-        message.insert("refusal".into(), self.refusal.into());
+    fn text(&mut self, text: &'a Text) {
+        *self.text.get_or_insert_default() += text.text.as_str();
+        let before = self.chars;
+        self.chars += text.text.chars().count();
+        let end = self.chars;
+        let citations = text.citations.iter();
+        let annotations = citations.filter_map(|it| citation::write_annotation(it, before, end));
+        self.annotations.extend(annotations.map(Json::from));
+    }
+
+    fn value(mut self, is_legacy: bool) -> Object<'a> {
+        let or_null = |text: Option<Cow<'a, str>>| text.map_or(Json::Null, Json::Text);
+        let mut message = Object::default()
+            .with("role", "assistant")
+            .with("content", or_null(self.text))
+            .with("refusal", or_null(self.refusal));
         if !self.thought.is_empty() {
-            message.insert("reasoning_content".into(), self.thought.into());
+            message.put("reasoning_content", self.thought);
         }
         if self.is_signed {
-            message.insert("reasoning_details".into(), self.details.into());
+            message.put("reasoning_details", self.details);
         }
         if !self.annotations.is_empty() {
-            message.insert("annotations".into(), self.annotations.into());
+            message.put("annotations", self.annotations);
         }
-        if is_legacy && let Some(call) = self.calls.first() {
-            message.insert("function_call".into(), call["function"].clone());
+        if is_legacy && let Some(call) = self.calls.first_mut() {
+            let function = call.take("function").unwrap_or(Json::Null);
+            message.put("function_call", function);
         } else if !self.calls.is_empty() {
-            message.insert("tool_calls".into(), self.calls.into());
+            let calls: Vec<Json<'a>> = self.calls.into_iter().map(Json::Object).collect();
+            message.put("tool_calls", calls);
         }
-        Value::Object(message)
+        message
     }
 }
 
 /// A call in an answer, or in the history of a request.
-pub(super) fn call_value(call: &Call) -> Value {
-    let mut value = match call.kind {
-        CallKind::Custom => json!({
-            "id": call.id,
-            "type": "custom",
-            "custom": {"name": call.name, "input": call.arguments},
-        }),
-        CallKind::Function | CallKind::Namespaced(_) => {
-            let empty = call.arguments.trim().is_empty();
-            let arguments = if empty { "{}" } else { &call.arguments };
-            json!({
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": arguments},
-            })
+pub(super) fn call_value<'a>(
+    call: &'a Call,
+    id: impl Into<Cow<'a, str>>,
+    arguments: impl Into<Cow<'a, str>>,
+) -> Object<'a> {
+    let mut arguments = arguments.into();
+    let value = Object::default().with("id", id.into());
+    let inner = Object::default().with("name", &call.name);
+    match call.kind {
+        CallKind::Custom => {
+            let custom = inner.with("input", arguments);
+            value.with("type", "custom").with("custom", custom)
         }
-    };
-    if let Some(signature) = &call.signature {
-        value["extra_content"] = super::extra_content(signature);
+        CallKind::Function | CallKind::Namespaced(_) => {
+            if arguments.trim().is_empty() {
+                arguments = Cow::Borrowed("{}");
+            }
+            let function = inner.with("arguments", arguments);
+            value.with("type", "function").with("function", function)
+        }
     }
-    value
+}
+
+/// The proof of a call, as its member `extra_content`.
+pub(super) fn proof(call: &Call) -> Option<Value> {
+    call.signature.as_ref().map(super::extra_content)
 }

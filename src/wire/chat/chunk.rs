@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::Value;
 
 use crate::wire::neutral::Unintelligible;
+use crate::wire::parsed::{self, Parsed};
 
 /// Parses a chunk and hands it to `read`.
 ///
@@ -18,11 +19,6 @@ pub fn with_chunk<T>(
     data: &[u8],
     read: impl FnOnce(Chunk<'_>) -> Result<T, Unintelligible>,
 ) -> Result<T, Unintelligible> {
-    let no_chunk = |error: &dyn fmt::Display| {
-        Unintelligible(format!(
-            "the upstream sent what is no chat completion: {error}"
-        ))
-    };
     if !data.starts_with(b"{") {
         return Err(no_chunk(&"a JSON object is expected"));
     }
@@ -32,6 +28,27 @@ pub fn with_chunk<T>(
     // A member that stands twice, for one: slower, and more patient.
     let value: Value = serde_json::from_slice(data).map_err(|error| no_chunk(&error))?;
     read(Chunk::deserialize(&value).map_err(|error| no_chunk(&error))?)
+}
+
+/// Reads a whole answer and hands it to `read`.
+///
+/// # Errors
+/// When the bytes are no JSON object, or what `read` finds.
+pub fn with_whole<T>(
+    body: &[u8],
+    read: impl FnOnce(Chunk<'_>) -> Result<T, Unintelligible>,
+) -> Result<T, Unintelligible> {
+    match parsed::parse(body) {
+        Ok(Parsed::Object(members)) => read(Chunk::of(members)),
+        Ok(_) => Err(no_chunk(&"a JSON object is expected")),
+        Err(error) => Err(no_chunk(&error)),
+    }
+}
+
+fn no_chunk(error: &dyn fmt::Display) -> Unintelligible {
+    Unintelligible(format!(
+        "the upstream sent what is no chat completion: {error}"
+    ))
 }
 
 /// A chunk, or a whole answer.
@@ -47,9 +64,9 @@ pub struct Chunk<'a> {
     pub object: Words<'a>,
     #[serde(borrow)]
     pub choices: Option<Vec<ChunkChoice<'a>>>,
-    pub usage: Option<Value>,
+    pub usage: Option<Parsed<'a>>,
     /// Groq puts usage in here.
-    pub x_groq: Option<Value>,
+    pub x_groq: Option<Parsed<'a>>,
     pub error: Option<Value>,
     #[serde(borrow)]
     pub service_tier: Words<'a>,

@@ -3,16 +3,18 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::wire::Dialect;
+use crate::wire::members::{Element, Members, Path, elements};
 use crate::wire::neutral::{
     Call, CallKind, Malformed, Message, Part, Reasoning, Role, Signature, ToolResult, Unanswered,
 };
+use crate::wire::parsed::Parsed;
 
 use super::parts_in::{self, arguments, content, plain};
 use super::reasoning;
-use super::values::{list, object, required, take, take_text, wrong};
+use super::values::required_at as required;
 
 /// The turns so far.
 #[derive(Debug, Default)]
@@ -27,8 +29,9 @@ pub struct Conversation {
 
 impl Conversation {
     /// Instructions that stand outside of the messages, as in Responses and Anthropic's API.
-    pub fn instructions(&mut self, value: Value) -> Result<(), Malformed> {
-        let parts = content("instructions", Some(value))?;
+    pub fn instructions(&mut self, value: Parsed<'_>) -> Result<(), Malformed> {
+        let path = Path::default().member("instructions");
+        let parts = content(&path, Some(value))?;
         self.push(Role::System, parts, None);
         Ok(())
     }
@@ -39,66 +42,54 @@ impl Conversation {
     }
 
     /// Reads a list of messages, or of items as Responses has them.
-    pub fn messages(&mut self, place: &str, list: Vec<Value>) -> Result<(), Malformed> {
-        for (at, value) in list.into_iter().enumerate() {
-            let place = format!("{place}[{at}]");
-            let members = object(&place, value)?;
-            self.message(&place, members)?;
+    pub fn messages(&mut self, name: &'static str, list: Parsed<'_>) -> Result<(), Malformed> {
+        for element in elements(list, &Path::default().member(name))? {
+            self.message(element.members()?)?;
         }
         Ok(())
     }
 
-    fn message(&mut self, place: &str, mut members: Map<String, Value>) -> Result<(), Malformed> {
-        let kind = take_text(&mut members, "type", place)?;
+    fn message(&mut self, mut members: Members<'_>) -> Result<(), Malformed> {
+        let kind = members.text("type")?;
         match kind.as_deref() {
-            Some("function_call") => return self.call_item(place, members, CallKind::Function),
-            Some("custom_tool_call") => return self.call_item(place, members, CallKind::Custom),
-            Some("function_call_output") => return self.result_item(place, members, false),
-            Some("custom_tool_call_output") => return self.result_item(place, members, true),
+            Some("function_call") => return self.call_item(members, CallKind::Function),
+            Some("custom_tool_call") => return self.call_item(members, CallKind::Custom),
+            Some("function_call_output") => return self.result_item(members, false),
+            Some("custom_tool_call_output") => return self.result_item(members, true),
             Some("reasoning") => {
                 self.last_assistant()
-                    .push(Part::Reasoning(reasoning_item(&members)));
+                    .push(Part::Reasoning(reasoning_item(&mut members)?));
                 return Ok(());
             }
             Some(_) | None => {}
         }
-        let role = take_text(&mut members, "role", place)?;
-        let role = required(role, &format!("{place}.role"))?;
+        let role = members.text("role")?;
+        let role = required(role, || members.path_of("role"))?;
         match role.as_str() {
-            "system" => self.turn(place, Role::System, members),
-            "developer" => self.turn(place, Role::Developer, members),
-            "user" => self.turn(place, Role::User, members),
-            "assistant" | "model" => self.assistant(place, members),
-            "tool" | "function" => self.result(place, members),
+            "system" => self.turn(Role::System, members),
+            "developer" => self.turn(Role::Developer, members),
+            "user" => self.turn(Role::User, members),
+            "assistant" | "model" => self.assistant(members),
+            "tool" | "function" => self.result(members),
             _ => {
                 let expected = "`developer`, `system`, `user`, `assistant` or `tool`";
-                Err(wrong(
-                    &format!("{place}.role"),
-                    expected,
-                    &Value::String(role),
-                ))
+                Err(members.wrong("role", expected, &Value::String(role)))
             }
         }
     }
 
     /// A turn of the user's, or instructions.
-    fn turn(
-        &mut self,
-        place: &str,
-        role: Role,
-        mut members: Map<String, Value>,
-    ) -> Result<(), Malformed> {
-        let name = take_text(&mut members, "name", place)?;
-        let said = take(&mut members, "content");
-        let mut parts = content(&format!("{place}.content"), said)?;
+    fn turn(&mut self, role: Role, mut members: Members<'_>) -> Result<(), Malformed> {
+        let name = members.text("name")?;
+        let said = members.parsed("content");
+        let mut parts = content(&members.path_of("content"), said)?;
         mark_last(&mut parts, &mut members);
         // Anthropic's shape: results stand in the user's turn.
-        let (results, mut parts): (Vec<Part>, Vec<Part>) = parts
-            .into_iter()
-            .partition(|part| matches!(part, Part::Result(_)));
-        let has_results = !results.is_empty();
-        for part in results {
+        let is_result = |part: &mut Part| matches!(part, Part::Result(_));
+        let mut has_results = false;
+        for part in parts.extract_if(.., is_result) {
             if let Part::Result(result) = part {
+                has_results = true;
                 self.unanswered.take(Some(&result.id), None);
                 self.push_result(result);
             }
@@ -110,25 +101,20 @@ impl Conversation {
         Ok(())
     }
 
-    fn assistant(&mut self, place: &str, mut members: Map<String, Value>) -> Result<(), Malformed> {
-        let name = take_text(&mut members, "name", place)?;
-        let mut parts = thoughts(place, &mut members)?;
-        let said = take(&mut members, "content");
-        parts.extend(content(&format!("{place}.content"), said)?);
+    fn assistant(&mut self, mut members: Members<'_>) -> Result<(), Malformed> {
+        let name = members.text("name")?;
+        let mut parts = thoughts(&mut members)?;
+        let said = members.parsed("content");
+        parts.extend(content(&members.path_of("content"), said)?);
         mark_last(&mut parts, &mut members);
-        if let Some(refusal) = take_text(&mut members, "refusal", place)? {
+        if let Some(refusal) = members.text("refusal")? {
             parts.push(Part::Refusal(refusal));
         }
-        if let Some(calls) = take(&mut members, "tool_calls") {
-            let place = format!("{place}.tool_calls");
-            for (at, call) in list(&place, calls)?.into_iter().enumerate() {
-                let place = format!("{place}[{at}]");
-                parts.push(Part::Call(tool_call(&place, object(&place, call)?)?));
-            }
+        for call in members.list("tool_calls")? {
+            parts.push(Part::Call(tool_call(call.members()?)?));
         }
-        if let Some(call) = take(&mut members, "function_call") {
-            let place = format!("{place}.function_call");
-            parts.push(Part::Call(tool_call(&place, object(&place, call)?)?));
+        if let Some(call) = members.object("function_call")? {
+            parts.push(Part::Call(tool_call(call)?));
         }
         for part in &mut parts {
             if let Part::Call(call) = part {
@@ -152,17 +138,18 @@ impl Conversation {
         }
     }
 
-    fn result(&mut self, place: &str, mut members: Map<String, Value>) -> Result<(), Malformed> {
-        let name = take_text(&mut members, "name", place)?;
-        let id = take_text(&mut members, "tool_call_id", place)?;
+    fn result(&mut self, mut members: Members<'_>) -> Result<(), Malformed> {
+        let name = members.text("name")?;
+        let id = members.text("tool_call_id")?;
         let id = id.filter(|id| !id.is_empty());
         // Without an id it answers the first call of its name that nobody has answered.
         let called = self.unanswered.take(id.as_deref(), name.as_deref());
         let id = id.or(called.map(|(id, _)| id));
-        let id = required(id, &format!("{place}.tool_call_id"))?;
-        let mut parts = content(&format!("{place}.content"), take(&mut members, "content"))?;
+        let id = required(id, || members.path_of("tool_call_id"))?;
+        let said = members.parsed("content");
+        let mut parts = content(&members.path_of("content"), said)?;
         mark_last(&mut parts, &mut members);
-        let is_error = take(&mut members, "is_error").and_then(|value| value.as_bool());
+        let is_error = members.parsed("is_error").and_then(|it| it.as_bool());
         self.push_result(ToolResult {
             id,
             name,
@@ -174,22 +161,17 @@ impl Conversation {
         Ok(())
     }
 
-    fn call_item(
-        &mut self,
-        place: &str,
-        mut members: Map<String, Value>,
-        kind: CallKind,
-    ) -> Result<(), Malformed> {
-        let name = take_text(&mut members, "name", place)?;
+    fn call_item(&mut self, mut members: Members<'_>, kind: CallKind) -> Result<(), Malformed> {
+        let name = members.text("name")?;
         let input = if kind == CallKind::Custom {
             "input"
         } else {
             "arguments"
         };
         let mut call = Call {
-            id: take_text(&mut members, "call_id", place)?.unwrap_or_default(),
-            name: required(name, &format!("{place}.name"))?,
-            arguments: arguments(take(&mut members, input)),
+            id: members.text("call_id")?.unwrap_or_default(),
+            name: required(name, || members.path_of("name"))?,
+            arguments: arguments(members.parsed(input)),
             kind,
             signature: None,
         };
@@ -198,16 +180,12 @@ impl Conversation {
         Ok(())
     }
 
-    fn result_item(
-        &mut self,
-        place: &str,
-        mut members: Map<String, Value>,
-        is_custom: bool,
-    ) -> Result<(), Malformed> {
-        let id = take_text(&mut members, "call_id", place)?;
-        let id = required(id, &format!("{place}.call_id"))?;
+    fn result_item(&mut self, mut members: Members<'_>, is_custom: bool) -> Result<(), Malformed> {
+        let id = members.text("call_id")?;
+        let id = required(id, || members.path_of("call_id"))?;
         self.unanswered.take(Some(&id), None);
-        let parts = content(&format!("{place}.output"), take(&mut members, "output"))?;
+        let output = members.parsed("output");
+        let parts = content(&members.path_of("output"), output)?;
         self.push_result(ToolResult {
             id,
             name: None,
@@ -243,12 +221,12 @@ impl Conversation {
 }
 
 /// `reasoning_details` with their proofs, or the bare text.
-fn thoughts(place: &str, members: &mut Map<String, Value>) -> Result<Vec<Part>, Malformed> {
-    let text = take_text(members, "reasoning_content", place)?;
-    let text = text.or(take_text(members, "reasoning", place)?);
+fn thoughts(members: &mut Members<'_>) -> Result<Vec<Part>, Malformed> {
+    let text = members.text("reasoning_content")?;
+    let text = text.or(members.text("reasoning")?);
     let text = text.filter(|text| !text.is_empty());
-    let details = take(members, "reasoning_details").unwrap_or(Value::Array(Vec::new()));
-    let details = list(&format!("{place}.reasoning_details"), details)?;
+    let details = members.list("reasoning_details")?;
+    let details: Vec<Value> = details.into_iter().map(Element::value).collect();
     let mut blocks = reasoning::read_details(&details);
     let has_text = blocks.iter().any(|block| !block.text.is_empty());
     // Proofs alone belong to the text beside them.
@@ -266,25 +244,29 @@ fn thoughts(place: &str, members: &mut Map<String, Value>) -> Result<Vec<Part>, 
     Ok(blocks.into_iter().map(Part::Reasoning).collect())
 }
 
-fn tool_call(place: &str, mut members: Map<String, Value>) -> Result<Call, Malformed> {
-    let id = take_text(&mut members, "id", place)?.unwrap_or_default();
-    let extra = take(&mut members, "extra_content").unwrap_or_default();
+fn tool_call(mut members: Members<'_>) -> Result<Call, Malformed> {
+    let id = members.text("id")?.unwrap_or_default();
+    let extra = members.take("extra_content").unwrap_or_default();
     let proof = extra["google"]["thought_signature"].as_str();
     let signature = proof.map(|proof| Signature::from_slot(Dialect::Chat, proof));
-    let custom = take(&mut members, "custom").filter(Value::is_object);
+    let custom = members.parsed("custom").filter(Parsed::is_object);
     let kind = if custom.is_some() {
         CallKind::Custom
     } else {
         CallKind::Function
     };
+    let function = members.path_of("function");
+    let inner = custom.or_else(|| members.parsed("function").filter(Parsed::is_object));
     // Flat calls have name and arguments beside the id.
-    let inner = custom.or_else(|| take(&mut members, "function").filter(Value::is_object));
-    let mut inner = inner.map_or(Ok(members), |inner| object(place, inner))?;
-    let name = take_text(&mut inner, "name", place)?;
-    let input = take(&mut inner, "arguments").or_else(|| take(&mut inner, "input"));
+    let mut inner = match inner {
+        Some(inner) => Members::of(inner, function.clone())?,
+        None => members,
+    };
+    let name = inner.text("name")?;
+    let input = inner.parsed("arguments").or_else(|| inner.parsed("input"));
     Ok(Call {
         id,
-        name: required(name, &format!("{place}.function.name"))?,
+        name: required(name, || function.member("name"))?,
         arguments: arguments(input),
         kind,
         signature,
@@ -292,27 +274,24 @@ fn tool_call(place: &str, mut members: Map<String, Value>) -> Result<Call, Malfo
 }
 
 /// An item of Responses: a summary, and the reasoning itself encrypted.
-fn reasoning_item(members: &Map<String, Value>) -> Reasoning {
-    let said = |name: &str| members.get(name).and_then(Value::as_str);
-    let text = |name: &str| members.get(name).map(parts_in::joined_texts);
-    let summary = text("summary").unwrap_or_default();
+fn reasoning_item(members: &mut Members<'_>) -> Result<Reasoning, Malformed> {
+    let text = |of: Option<Value>| of.as_ref().map(parts_in::joined_texts);
+    let summary = text(members.take("summary")).unwrap_or_default();
+    let content = text(members.take("content")).unwrap_or_default();
     let is_summary = !summary.is_empty();
-    let proof = said("encrypted_content").filter(|proof| !proof.is_empty());
-    Reasoning {
-        text: if is_summary {
-            summary
-        } else {
-            text("content").unwrap_or_default()
-        },
+    let proof = members.text("encrypted_content")?;
+    let proof = proof.filter(|proof| !proof.is_empty());
+    Ok(Reasoning {
+        text: if is_summary { summary } else { content },
         is_summary,
-        signature: proof.map(|proof| Signature::from_slot(Dialect::Responses, proof)),
-        id: said("id").map(str::to_owned),
-    }
+        signature: proof.map(|proof| Signature::from_slot(Dialect::Responses, &proof)),
+        id: members.text("id")?,
+    })
 }
 
 /// A cache mark on the message as a whole stands on its last text.
-fn mark_last(parts: &mut [Part], members: &mut Map<String, Value>) {
-    let Some(mark) = take(members, "cache_control") else {
+fn mark_last(parts: &mut [Part], members: &mut Members<'_>) {
+    let Some(mark) = members.take("cache_control") else {
         return;
     };
     if let Some(Part::Text(text)) = parts.last_mut() {
@@ -321,7 +300,8 @@ fn mark_last(parts: &mut [Part], members: &mut Map<String, Value>) {
 }
 
 /// What has no place: for upstreams of this dialect, which may know it. The block has no `type`: it is members of the message.
-fn leftover(mut members: Map<String, Value>) -> Option<Part> {
+fn leftover(members: Members<'_>) -> Option<Part> {
+    let mut members = members.rest();
     let is_said = |value: &Value| match value {
         Value::Null => false,
         Value::Array(list) => !list.is_empty(),

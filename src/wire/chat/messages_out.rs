@@ -2,18 +2,18 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::wire::Dialect;
 use crate::wire::capability::{PastReasoning, Quirks};
 use crate::wire::neutral::{
-    CacheMark, Call, CallKind, Loss, Losses, Part, Reasoning, Refused, Request, Role, Text,
-    ToolResult,
+    CacheMark, Call, CallKind, Loss, Losses, Part, Refused, Request, Role, Source, ToolResult,
 };
+use crate::wire::tree::{Json, Object};
 
-use super::answer_out::call_value;
+use super::answer_out::{call_value, proof};
 use super::call_ids::IdMap;
-use super::parts_out::{document_text, part_value};
+use super::parts_out::{document_text, part_value, plain_text};
 use super::reasoning;
 use super::shape::{Turn, is_medium, placeholder};
 
@@ -36,32 +36,29 @@ impl Out<'_> {
     }
 
     /// The member for a cache mark, where the target knows one.
-    pub fn cache_mark(&self, cache: &CacheMark) -> Option<(&'static str, Value)> {
+    pub fn cache_mark<'a>(&self, cache: &'a CacheMark) -> Option<(&'static str, Object<'a>)> {
         let ttl = cache.ttl.as_deref();
         if self.quirks.cache_marks {
-            let mut mark = json!({"type": "ephemeral"});
-            if let Some(ttl) = ttl.filter(|ttl| matches!(*ttl, "5m" | "1h")) {
-                mark["ttl"] = ttl.into();
-            }
-            return Some(("cache_control", mark));
+            let ttl = ttl.filter(|ttl| matches!(*ttl, "5m" | "1h"));
+            return Some((
+                "cache_control",
+                Object::typed("ephemeral").with_some("ttl", ttl),
+            ));
         }
         if !self.is_own() || self.quirks.strict_members {
             return None;
         }
-        let mut mark = json!({"mode": "explicit"});
-        if let Some(ttl) = ttl {
-            mark["ttl"] = ttl.into();
-        }
-        Some(("prompt_cache_breakpoint", mark))
+        let mark = Object::default().with("mode", "explicit");
+        Some(("prompt_cache_breakpoint", mark.with_some("ttl", ttl)))
     }
 }
 
 /// Writes the turns.
-pub fn messages(
-    out: &Out<'_>,
-    turns: &[Turn<'_>],
+pub fn messages<'a>(
+    out: &Out<'a>,
+    turns: &'a [Turn<'a>],
     losses: &mut Losses,
-) -> Result<Vec<Value>, Refused> {
+) -> Result<Vec<Json<'a>>, Refused> {
     let mut ids = IdMap::new(out.quirks.call_ids);
     let mut written = Vec::with_capacity(turns.len());
     for turn in turns {
@@ -87,102 +84,105 @@ pub fn messages(
 }
 
 /// Instructions or the user's words; `None` where all of them were of a dialect that the target does not speak.
-fn plain_turn(
-    out: &Out<'_>,
-    role: &str,
-    turn: &Turn<'_>,
+fn plain_turn<'a>(
+    out: &Out<'a>,
+    role: &'static str,
+    turn: &'a Turn<'a>,
     losses: &mut Losses,
-) -> Result<Option<Value>, Refused> {
-    let mut message = Map::new();
-    message.insert("role".to_owned(), role.into());
-    let content = content(out, &turn.parts, "\n", losses)?;
+) -> Result<Option<Json<'a>>, Refused> {
+    let mut message = Object::default().with("role", role);
+    let content = content(out, turn.parts.iter().map(|part| &**part), "\n", losses)?;
     let was_empty = turn.parts.is_empty();
     let has_content = content.is_some();
-    message.insert("content".to_owned(), content.unwrap_or_else(|| "".into()));
+    message.put("content", content.unwrap_or_else(|| "".into()));
     own_members(out, &turn.parts, &mut message);
     let has_more = message.len() > 2;
     name(out, turn, &mut message, losses)?;
-    Ok((has_content || was_empty || has_more).then_some(Value::Object(message)))
+    Ok((has_content || was_empty || has_more).then(|| message.into()))
 }
 
-fn assistant(
-    out: &Out<'_>,
-    turn: &Turn<'_>,
+fn assistant<'a>(
+    out: &Out<'a>,
+    turn: &'a Turn<'a>,
     ids: &mut IdMap,
     losses: &mut Losses,
-) -> Result<Option<Value>, Refused> {
-    let mut message = Map::new();
-    message.insert("role".to_owned(), "assistant".into());
+) -> Result<Option<Json<'a>>, Refused> {
+    let mut message = Object::default().with("role", "assistant");
     let calls = calls(out, &turn.parts, ids);
-    let spoken: Vec<Cow<'_, Part>> = turn
-        .parts
-        .iter()
-        .filter(|part| !matches!(***part, Part::Refusal(_)))
-        .cloned()
-        .collect();
+    let is_spoken = |part: &&Part| !matches!(part, Part::Refusal(_));
+    let spoken = turn.parts.iter().map(|part| &**part).filter(is_spoken);
     // Vendors cut one text into several where they cite: nothing belongs between them.
-    let content = content(out, &spoken, "", losses)?;
+    let content = content(out, spoken, "", losses)?;
     let refusal = refusal(&turn.parts);
     let has_content = content.is_some();
-    let empty = if calls.is_empty() && refusal.is_none() {
-        "".into()
-    } else {
-        Value::Null
+    let says_otherwise = !calls.is_empty() || refusal.is_some();
+    let empty = || match says_otherwise {
+        true => Json::Null,
+        false => "".into(),
     };
-    message.insert("content".to_owned(), content.unwrap_or(empty));
-    if let Some(refusal) = &refusal {
-        message.insert("refusal".to_owned(), refusal.as_str().into());
-    }
+    message.put("content", content.unwrap_or_else(empty));
+    let has_refusal = refusal.is_some();
+    message.put_some("refusal", refusal);
     past_reasoning(out, &turn.parts, &mut message);
     let has_calls = !calls.is_empty();
     if has_calls {
-        message.insert("tool_calls".to_owned(), calls.into());
+        message.put("tool_calls", calls);
     }
     name(out, turn, &mut message, losses)?;
     own_members(out, &turn.parts, &mut message);
     // A turn of which nothing is left says nothing.
-    let says_something = has_content || has_calls || refusal.is_some();
+    let says_something = has_content || has_calls || has_refusal;
     let was_empty = turn.parts.is_empty() && out.is_own();
     let has_more = message.len() > 2;
-    Ok((says_something || was_empty || has_more).then_some(Value::Object(message)))
+    Ok((says_something || was_empty || has_more).then(|| message.into()))
 }
 
 /// The content: a text where that suffices. `None` where there is none.
-fn content(
-    out: &Out<'_>,
-    parts: &[Cow<'_, Part>],
+fn content<'a>(
+    out: &Out<'a>,
+    parts: impl Iterator<Item = &'a Part>,
     between: &str,
     losses: &mut Losses,
-) -> Result<Option<Value>, Refused> {
-    let mut values = Vec::with_capacity(parts.len());
+) -> Result<Option<Json<'a>>, Refused> {
+    let mut values = Vec::new();
     for part in parts {
         values.extend(part_value(out, part, losses)?);
     }
-    let is_bare = |value: &Value| {
-        let members = value.as_object();
-        value["type"] == "text" && members.is_some_and(|members| members.len() == 2)
-    };
-    if !values.iter().all(is_bare) {
-        return Ok(Some(Value::Array(values)));
+    Ok(joined(out, values, between))
+}
+
+/// Parts as one content.
+fn joined<'a>(out: &Out<'a>, mut values: Vec<Json<'a>>, between: &str) -> Option<Json<'a>> {
+    if values.len() == 1
+        && let Some(text) = values.first_mut().and_then(bare_text)
+    {
+        return Some(Json::Text(std::mem::take(text)));
     }
-    match values.as_mut_slice() {
-        [] => Ok(None),
-        [only] => Ok(Some(only["text"].take())),
-        [..] if out.lists_of_texts() => Ok(Some(Value::Array(values))),
-        [..] => {
-            let texts: Vec<&str> = values
-                .iter()
-                .filter_map(|value| value["text"].as_str())
-                .collect();
-            Ok(Some(texts.join(between).into()))
+    if values.is_empty() {
+        return None;
+    }
+    let texts: Option<Vec<&mut Cow<'_, str>>> = values.iter_mut().map(bare_text).collect();
+    match texts {
+        Some(texts) if !out.lists_of_texts() => {
+            let texts: Vec<&str> = texts.iter().map(|text| &***text).collect();
+            Some(texts.join(between).into())
         }
+        _ => Some(Json::List(values)),
     }
 }
 
-fn name(
-    out: &Out<'_>,
-    turn: &Turn<'_>,
-    message: &mut Map<String, Value>,
+/// The text of a part that is a text and nothing more.
+fn bare_text<'v, 'a>(part: &'v mut Json<'a>) -> Option<&'v mut Cow<'a, str>> {
+    match part {
+        Json::Object(part) if part.len() == 2 => part.text_mut("text"),
+        _ => None,
+    }
+}
+
+fn name<'a>(
+    out: &Out<'a>,
+    turn: &Turn<'a>,
+    message: &mut Object<'a>,
     losses: &mut Losses,
 ) -> Result<(), Refused> {
     let Some(name) = turn.name else {
@@ -191,12 +191,12 @@ fn name(
     if out.quirks.strict_members {
         return losses.note(Loss::ParticipantName);
     }
-    message.insert("name".to_owned(), name.into());
+    message.put("name", name);
     Ok(())
 }
 
 /// Members of the message that only this dialect knows.
-fn own_members(out: &Out<'_>, parts: &[Cow<'_, Part>], message: &mut Map<String, Value>) {
+fn own_members<'a>(out: &Out<'a>, parts: &'a [Cow<'a, Part>], message: &mut Object<'a>) {
     if out.quirks.strict_members {
         return;
     }
@@ -207,116 +207,109 @@ fn own_members(out: &Out<'_>, parts: &[Cow<'_, Part>], message: &mut Map<String,
         } = &**part
             && !members.contains_key("type")
         {
-            message.extend(members.clone());
+            message.extend(members);
         }
     }
 }
 
-fn refusal(parts: &[Cow<'_, Part>]) -> Option<String> {
+fn refusal<'a>(parts: &'a [Cow<'a, Part>]) -> Option<Cow<'a, str>> {
     let texts = parts.iter().filter_map(|part| match &**part {
-        Part::Refusal(text) => Some(text.as_str()),
+        Part::Refusal(text) => Some(Cow::Borrowed(text.as_str())),
         _ => None,
     });
-    texts.map(str::to_owned).reduce(|all, text| all + &text)
+    texts.reduce(|all, text| all + text)
 }
 
-fn calls(out: &Out<'_>, parts: &[Cow<'_, Part>], ids: &mut IdMap) -> Vec<Value> {
+fn calls<'a>(out: &Out<'a>, parts: &'a [Cow<'a, Part>], ids: &mut IdMap) -> Vec<Json<'a>> {
     let calls = parts.iter().filter_map(|part| match &**part {
         Part::Call(call) => Some(call),
         _ => None,
     });
     calls
         .map(|call| {
-            let call = Call {
-                id: ids.map(&call.id),
-                arguments: readable(out, call),
-                ..call.clone()
-            };
-            let mut value = call_value(&call);
-            if out.quirks.strict_members
-                && let Some(members) = value.as_object_mut()
-            {
-                members.shift_remove("extra_content");
+            let mut value = call_value(call, ids.map(&call.id), readable(out, call));
+            if !out.quirks.strict_members {
+                value.put_some("extra_content", proof(call));
             }
-            value
+            value.into()
         })
         .collect()
 }
 
 /// vLLM and others parse the arguments of calls in the history for their templates, and refuse what is no JSON.
-fn readable(out: &Out<'_>, call: &Call) -> String {
+fn readable<'a>(out: &Out<'a>, call: &'a Call) -> Cow<'a, str> {
     let is_read = || serde_json::from_str::<serde::de::IgnoredAny>(&call.arguments).is_ok();
     let as_it_is = out.is_own()
         || call.kind == CallKind::Custom
         || call.arguments.trim().is_empty()
         || is_read();
     if as_it_is {
-        return call.arguments.clone();
+        return Cow::Borrowed(&call.arguments);
     }
-    json!({"_raw": call.arguments}).to_string()
+    json!({"_raw": call.arguments}).to_string().into()
 }
 
-fn past_reasoning(out: &Out<'_>, parts: &[Cow<'_, Part>], message: &mut Map<String, Value>) {
-    let blocks: Vec<&Reasoning> = parts
-        .iter()
-        .filter_map(|part| match &**part {
+fn past_reasoning<'a>(out: &Out<'a>, parts: &'a [Cow<'a, Part>], message: &mut Object<'a>) {
+    let blocks = || {
+        parts.iter().filter_map(|part| match &**part {
             Part::Reasoning(block) => Some(block),
             _ => None,
         })
-        .collect();
-    let texts: Vec<&str> = blocks.iter().map(|block| block.text.as_str()).collect();
-    let text = texts.concat();
+    };
+    let text = || {
+        let texts = blocks().map(|block| Cow::Borrowed(block.text.as_str()));
+        texts
+            .reduce(|all, text| all + text)
+            .filter(|text| !text.is_empty())
+    };
     match out.quirks.past_reasoning {
         PastReasoning::Strip => {}
-        PastReasoning::ReasoningContent if !text.is_empty() => {
-            message.insert("reasoning_content".to_owned(), text.into());
-        }
-        PastReasoning::Reasoning if !text.is_empty() => {
-            message.insert("reasoning".to_owned(), text.into());
-        }
-        PastReasoning::ReasoningContent | PastReasoning::Reasoning => {}
+        PastReasoning::ReasoningContent => message.put_some("reasoning_content", text()),
+        PastReasoning::Reasoning => message.put_some("reasoning", text()),
         PastReasoning::Details => {
-            let numbered = blocks.iter().enumerate();
-            let details: Vec<Value> = numbered
+            let numbered = blocks().enumerate();
+            let details: Vec<Json<'a>> = numbered
                 .flat_map(|(index, block)| reasoning::write_details(block, index))
+                .map(Json::from)
                 .collect();
             if !details.is_empty() {
-                message.insert("reasoning_details".to_owned(), details.into());
+                message.put("reasoning_details", details);
             }
         }
     }
 }
 
-fn result_message(
-    out: &Out<'_>,
-    result: &ToolResult,
+fn result_message<'a>(
+    out: &Out<'a>,
+    result: &'a ToolResult,
     ids: &mut IdMap,
     losses: &mut Losses,
-) -> Result<Value, Refused> {
+) -> Result<Json<'a>, Refused> {
     // The text stays as the tool wrote it; nearly all tools say in words that they failed.
     losses.note_if(result.is_error, Loss::ErrorFlag)?;
-    let mut message = Map::new();
-    message.insert("role".to_owned(), "tool".into());
-    message.insert("tool_call_id".to_owned(), ids.map(&result.id).into());
-    let mut texts: Vec<Cow<'_, Part>> = Vec::with_capacity(result.parts.len());
+    let mut message = Object::default().with("role", "tool");
+    message.put("tool_call_id", ids.map(&result.id));
+    let mut texts = Vec::with_capacity(result.parts.len());
     for part in &result.parts {
-        texts.extend(result_part(part, losses)?);
+        texts.extend(result_part(out, part, losses)?);
     }
     if texts.is_empty() && result.is_error {
-        texts.push(text_part("Error".to_owned()));
+        texts.push(plain_text("Error"));
     }
-    let content = content(out, &texts, "\n", losses)?;
-    message.insert("content".to_owned(), content.unwrap_or_else(|| "".into()));
-    if let Some(name) = result.name.as_deref().filter(|_| out.is_own()) {
-        message.insert("name".to_owned(), name.into());
-    }
-    Ok(Value::Object(message))
+    let content = joined(out, texts, "\n");
+    message.put("content", content.unwrap_or_else(|| "".into()));
+    message.put_some("name", result.name.as_ref().filter(|_| out.is_own()));
+    Ok(message.into())
 }
 
 /// What a tool's message says of a part of its result: text, or where to look.
-fn result_part<'a>(part: &'a Part, losses: &mut Losses) -> Result<Option<Cow<'a, Part>>, Refused> {
+fn result_part<'a>(
+    out: &Out<'a>,
+    part: &'a Part,
+    losses: &mut Losses,
+) -> Result<Option<Json<'a>>, Refused> {
     if is_medium(part) {
-        return Ok(Some(text_part(placeholder(part).to_owned())));
+        return Ok(Some(plain_text(placeholder(part))));
     }
     match part {
         Part::Text(_)
@@ -324,11 +317,9 @@ fn result_part<'a>(part: &'a Part, losses: &mut Losses) -> Result<Option<Cow<'a,
         | Part::Opaque {
             dialect: Dialect::Chat,
             ..
-        } => Ok(Some(Cow::Borrowed(part))),
+        } => part_value(out, part, losses),
         Part::Document(media) => Ok(match &media.source {
-            crate::wire::neutral::Source::Text(text) => {
-                Some(text_part(document_text(media.name.as_deref(), text)))
-            }
+            Source::Text(text) => Some(plain_text(document_text(media.name.as_deref(), text))),
             _ => None,
         }),
         Part::Opaque { .. } => losses.note(Loss::OpaqueBlock).map(|()| None),
@@ -336,11 +327,4 @@ fn result_part<'a>(part: &'a Part, losses: &mut Losses) -> Result<Option<Cow<'a,
             Ok(None)
         }
     }
-}
-
-fn text_part(text: String) -> Cow<'static, Part> {
-    Cow::Owned(Part::Text(Text {
-        text,
-        ..Text::default()
-    }))
 }

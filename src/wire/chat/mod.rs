@@ -26,6 +26,7 @@ mod thinking_out;
 mod tools_in;
 mod tools_out;
 pub(in crate::wire) mod values;
+mod whole;
 
 pub use answer_in::read_answer;
 pub use answer_out::write_answer;

@@ -4,29 +4,34 @@
 use serde_json::{Map, Value};
 
 use crate::wire::Dialect;
+use crate::wire::members::{Members, Path, elements, wrong};
 use crate::wire::neutral::{
     CacheMark, Call, CallKind, Malformed, Media, Part, Reasoning, Signature, Source, Text,
     ToolResult,
 };
+use crate::wire::parsed::Parsed;
 
-use super::values::{object, required, take, take_text, wrong};
+use super::values::required_at as required;
 
 /// Reads `content`. Absent, null and empty content has no parts.
-pub fn content(place: &str, value: Option<Value>) -> Result<Vec<Part>, Malformed> {
+pub fn content(path: &Path, value: Option<Parsed<'_>>) -> Result<Vec<Part>, Malformed> {
     match value {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::String(text)) if text.is_empty() => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(vec![plain(text)]),
-        Some(Value::Array(list)) => {
-            let parts = list.into_iter().enumerate();
+        None | Some(Parsed::Null) => Ok(Vec::new()),
+        Some(Parsed::String(text)) if text.is_empty() => Ok(Vec::new()),
+        Some(Parsed::String(text)) => Ok(vec![plain(text.into_owned())]),
+        Some(list @ Parsed::Array(_)) => {
+            let parts = elements(list, path)?.into_iter();
             parts
-                .map(|(at, value)| part(&format!("{place}[{at}]"), value))
+                .map(|element| part(element.path, element.value))
                 .filter(|part| !part.as_ref().is_ok_and(says_nothing))
                 .collect()
         }
         // One part, and no list of one.
-        Some(value @ Value::Object(_)) => Ok(vec![part(place, value)?]),
-        Some(other) => Err(wrong(place, "a string or an array of parts", &other)),
+        Some(value @ Parsed::Object(_)) => Ok(vec![part(path.clone(), value)?]),
+        Some(other) => {
+            let expected = "a string or an array of parts";
+            Err(wrong(path.clone(), expected, &other.into()))
+        }
     }
 }
 
@@ -43,57 +48,53 @@ pub fn plain(text: String) -> Part {
     })
 }
 
-fn part(place: &str, value: Value) -> Result<Part, Malformed> {
+fn part(path: Path, value: Parsed<'_>) -> Result<Part, Malformed> {
     let mut members = match value {
-        Value::String(text) => return Ok(plain(text)),
-        other => object(place, other)?,
+        Parsed::String(text) => return Ok(plain(text.into_owned())),
+        other => Members::of(other, path)?,
     };
-    let kind = take_text(&mut members, "type", place)?;
-    let kind = required(kind, &format!("{place}.type"))?;
+    let kind = members.text("type")?;
+    let kind = required(kind, || members.path_of("type"))?;
     let cache = take_cache(&mut members);
     match kind.as_str() {
         "text" | "input_text" | "output_text" => {
-            let text = take_text(&mut members, "text", place)?;
+            let text = members.text("text")?;
             Ok(Part::Text(Text {
-                text: required(text, &format!("{place}.text"))?,
+                text: required(text, || members.path_of("text"))?,
                 citations: Vec::new(),
                 cache,
             }))
         }
-        "image_url" => image_url(place, members, cache),
-        "input_image" => input_image(place, members, cache),
-        "input_audio" => input_audio(place, members, cache),
-        "file" => file(place, members, cache),
-        "input_file" => {
-            let inner = Value::Object(std::mem::take(&mut members));
-            members.insert("file".to_owned(), inner);
-            file(place, members, cache)
-        }
-        "image" => Ok(Part::Image(block_media(place, members, cache)?)),
-        "document" => Ok(Part::Document(block_media(place, members, cache)?)),
+        "image_url" => image_url(members, cache),
+        "input_image" => input_image(members, cache),
+        "input_audio" => input_audio(members, cache),
+        "file" => file(members, cache),
+        "input_file" => file_of(members, cache),
+        "image" => Ok(Part::Image(block_media(members, cache)?)),
+        "document" => Ok(Part::Document(block_media(members, cache)?)),
         "refusal" => {
-            let refusal = take_text(&mut members, "refusal", place)?;
-            Ok(Part::Refusal(required(
-                refusal,
-                &format!("{place}.refusal"),
-            )?))
+            let refusal = members.text("refusal")?;
+            required(refusal, || members.path_of("refusal")).map(Part::Refusal)
         }
-        "thinking" | "redacted_thinking" => Ok(Part::Reasoning(thinking_block(&members))),
-        "tool_use" => Ok(Part::Call(tool_use(place, members)?)),
-        "tool_result" => Ok(Part::Result(tool_result(place, members, cache)?)),
+        "thinking" | "redacted_thinking" => thinking_block(members).map(Part::Reasoning),
+        "tool_use" => tool_use(members).map(Part::Call),
+        "tool_result" => tool_result(members, cache).map(Part::Result),
         // What only some server knows (`video_url`, …) goes back as it came.
         _ => {
-            members.shift_insert(0, "type".to_owned(), kind.into());
+            let mut value = Map::new();
+            value.insert("type".to_owned(), kind.into());
+            value.extend(members.rest());
             Ok(Part::Opaque {
                 dialect: Dialect::Chat,
-                value: Value::Object(members),
+                value: Value::Object(value),
             })
         }
     }
 }
 
-fn take_cache(members: &mut Map<String, Value>) -> Option<CacheMark> {
-    let mark = take(members, "cache_control").or_else(|| take(members, "prompt_cache_breakpoint"));
+fn take_cache(members: &mut Members<'_>) -> Option<CacheMark> {
+    let mark = members.take("cache_control");
+    let mark = mark.or_else(|| members.take("prompt_cache_breakpoint"));
     cache_mark(&mark?)
 }
 
@@ -107,47 +108,50 @@ pub fn cache_mark(mark: &Value) -> Option<CacheMark> {
     })
 }
 
-fn image_url(
-    place: &str,
-    mut members: Map<String, Value>,
+fn image_url(mut members: Members<'_>, cache: Option<CacheMark>) -> Result<Part, Malformed> {
+    let path = members.path_of("image_url");
+    let given = required(members.parsed("image_url"), || path.clone())?;
+    // Not Chat's shape, but seen often.
+    if let Parsed::String(url) = given {
+        return Ok(image(url.into_owned(), None, cache, Map::new()));
+    }
+    let mut inner = Members::of(given, path)?;
+    let url = inner.text("url")?;
+    let url = required(url, || inner.path_of("url"))?;
+    let detail = inner.text("detail")?;
+    Ok(image(url, detail, cache, inner.rest()))
+}
+
+fn image(
+    url: String,
+    detail: Option<String>,
     cache: Option<CacheMark>,
-) -> Result<Part, Malformed> {
-    let place = format!("{place}.image_url");
-    let mut inner = match required(take(&mut members, "image_url"), &place)? {
-        // Not Chat's shape, but seen often.
-        Value::String(url) => Map::from_iter([("url".to_owned(), Value::String(url))]),
-        other => object(&place, other)?,
-    };
-    let url = take_text(&mut inner, "url", &place)?;
-    let detail = take_text(&mut inner, "detail", &place)?;
-    Ok(Part::Image(Media {
-        source: source_of_url(required(url, &format!("{place}.url"))?),
+    own: Map<String, Value>,
+) -> Part {
+    Part::Image(Media {
+        source: source_of_url(url),
         name: None,
         detail,
         cache,
-        own: inner,
-    }))
+        own,
+    })
 }
 
 /// `{image_url: "…", detail}` or `{file_id}`, as Responses has it.
-fn input_image(
-    place: &str,
-    mut members: Map<String, Value>,
-    cache: Option<CacheMark>,
-) -> Result<Part, Malformed> {
-    if members.get("image_url").is_some_and(Value::is_object) {
-        return image_url(place, members, cache);
+fn input_image(mut members: Members<'_>, cache: Option<CacheMark>) -> Result<Part, Malformed> {
+    if members.has("image_url") && members.peek("image_url").is_none() {
+        return image_url(members, cache);
     }
-    let url = take_text(&mut members, "image_url", place)?;
-    let detail = take_text(&mut members, "detail", place)?;
-    let source = match (url, take_text(&mut members, "file_id", place)?) {
+    let url = members.text("image_url")?;
+    let detail = members.text("detail")?;
+    let source = match (url, members.text("file_id")?) {
         (Some(url), _) => source_of_url(url),
         (None, Some(id)) => Source::File {
             dialect: Dialect::Responses,
             id,
         },
         (None, None) => {
-            return Err(Malformed::new(format!("{place}.image_url"), "is missing"));
+            return Err(Malformed::new(members.path_of("image_url"), "is missing"));
         }
     };
     Ok(Part::Image(Media {
@@ -159,15 +163,11 @@ fn input_image(
     }))
 }
 
-fn input_audio(
-    place: &str,
-    mut members: Map<String, Value>,
-    cache: Option<CacheMark>,
-) -> Result<Part, Malformed> {
-    let place = format!("{place}.input_audio");
-    let mut inner = object(&place, required(take(&mut members, "input_audio"), &place)?)?;
-    let data = take_text(&mut inner, "data", &place)?;
-    let format = take_text(&mut inner, "format", &place)?;
+fn input_audio(mut members: Members<'_>, cache: Option<CacheMark>) -> Result<Part, Malformed> {
+    let inner = members.object("input_audio")?;
+    let mut inner = required(inner, || members.path_of("input_audio"))?;
+    let data = inner.text("data")?;
+    let format = inner.text("format")?;
     let media_type = match format.as_deref() {
         Some("mp3") => "audio/mpeg".to_owned(),
         Some(format) => format!("audio/{format}"),
@@ -176,26 +176,26 @@ fn input_audio(
     Ok(Part::Audio(Media {
         source: Source::Base64 {
             media_type,
-            data: required(data, &format!("{place}.data"))?,
+            data: required(data, || inner.path_of("data"))?,
         },
         name: None,
         detail: None,
         cache,
-        own: inner,
+        own: inner.rest(),
     }))
 }
 
-fn file(
-    place: &str,
-    mut members: Map<String, Value>,
-    cache: Option<CacheMark>,
-) -> Result<Part, Malformed> {
-    let place = format!("{place}.file");
-    let mut inner = object(&place, required(take(&mut members, "file"), &place)?)?;
-    let name = take_text(&mut inner, "filename", &place)?;
-    let data = take_text(&mut inner, "file_data", &place)?;
-    let url = take_text(&mut inner, "file_url", &place)?;
-    let id = take_text(&mut inner, "file_id", &place)?;
+fn file(mut members: Members<'_>, cache: Option<CacheMark>) -> Result<Part, Malformed> {
+    let inner = members.object("file")?;
+    file_of(required(inner, || members.path_of("file"))?, cache)
+}
+
+/// The same, as Responses has it: without an object around it.
+fn file_of(mut inner: Members<'_>, cache: Option<CacheMark>) -> Result<Part, Malformed> {
+    let name = inner.text("filename")?;
+    let data = inner.text("file_data")?;
+    let url = inner.text("file_url")?;
+    let id = inner.text("file_id")?;
     let source = match (data, url, id) {
         (Some(data), _, _) => file_source(data),
         (None, Some(url), _) => source_of_url(url),
@@ -204,7 +204,7 @@ fn file(
             id,
         },
         (None, None, None) => {
-            return Err(Malformed::new(format!("{place}.file_data"), "is missing"));
+            return Err(Malformed::new(inner.path_of("file_data"), "is missing"));
         }
     };
     Ok(Part::Document(Media {
@@ -212,7 +212,7 @@ fn file(
         name,
         detail: None,
         cache,
-        own: inner,
+        own: inner.rest(),
     }))
 }
 
@@ -246,46 +246,40 @@ fn source_of_url(url: String) -> Source {
 }
 
 /// Anthropic's `source` and what stands beside it.
-fn block_media(
-    place: &str,
-    mut members: Map<String, Value>,
-    cache: Option<CacheMark>,
-) -> Result<Media, Malformed> {
-    let source = take(&mut members, "source").unwrap_or_default();
-    let text = |name: &str| source[name].as_str().map(str::to_owned);
-    let place = format!("{place}.source");
+fn block_media(mut members: Members<'_>, cache: Option<CacheMark>) -> Result<Media, Malformed> {
+    let path = members.path_of("source");
+    let source = members.take("source").unwrap_or_default();
+    let text = |name: &'static str| {
+        let text = source[name].as_str().map(str::to_owned);
+        required(text, || path.member(name))
+    };
     let source = match source["type"].as_str() {
         Some("base64") => Source::Base64 {
             media_type: text("media_type").unwrap_or_default(),
-            data: required(text("data"), &format!("{place}.data"))?,
+            data: text("data")?,
         },
         Some("url") => Source::Url {
-            url: required(text("url"), &format!("{place}.url"))?,
+            url: text("url")?,
             media_type: None,
         },
-        Some("text") => Source::Text(required(text("data"), &format!("{place}.data"))?),
+        Some("text") => Source::Text(text("data")?),
         Some("file") => Source::File {
             dialect: Dialect::Anthropic,
-            id: required(text("file_id"), &format!("{place}.file_id"))?,
+            id: text("file_id")?,
         },
-        Some(_) | None => return Err(wrong(&format!("{place}.type"), "a known type", &source)),
+        Some(_) | None => return Err(wrong(path.member("type"), "a known type", &source)),
     };
     Ok(Media {
         source,
-        name: take_text(&mut members, "title", &place)?,
+        name: members.text("title")?,
         detail: None,
         cache,
         own: Map::new(),
     })
 }
 
-fn thinking_block(members: &Map<String, Value>) -> Reasoning {
-    let said = |name: &str| {
-        members
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
+fn thinking_block(members: Members<'_>) -> Result<Reasoning, Malformed> {
+    let said = |name: &str| members.peek(name).unwrap_or_default();
     let proof = |name: &str| Signature::from_slot(Dialect::Anthropic, said(name));
     let signature = if said("data").is_empty() {
         (!said("signature").is_empty()).then(|| proof("signature"))
@@ -294,36 +288,36 @@ fn thinking_block(members: &Map<String, Value>) -> Reasoning {
         let is_redacted = own.is_redacted || own.dialect == Dialect::Anthropic;
         Some(Signature { is_redacted, ..own })
     };
-    Reasoning {
+    Ok(Reasoning {
         text: said("thinking").to_owned(),
         is_summary: false,
         signature,
         id: None,
-    }
+    })
 }
 
-fn tool_use(place: &str, mut members: Map<String, Value>) -> Result<Call, Malformed> {
-    let name = take_text(&mut members, "name", place)?;
+fn tool_use(mut members: Members<'_>) -> Result<Call, Malformed> {
+    let name = members.text("name")?;
     Ok(Call {
-        id: take_text(&mut members, "id", place)?.unwrap_or_default(),
-        name: required(name, &format!("{place}.name"))?,
-        arguments: arguments(take(&mut members, "input")),
+        id: members.text("id")?.unwrap_or_default(),
+        name: required(name, || members.path_of("name"))?,
+        arguments: arguments(members.parsed("input")),
         kind: CallKind::Function,
         signature: None,
     })
 }
 
 fn tool_result(
-    place: &str,
-    mut members: Map<String, Value>,
+    mut members: Members<'_>,
     cache: Option<CacheMark>,
 ) -> Result<ToolResult, Malformed> {
-    let id = take_text(&mut members, "tool_use_id", place)?;
-    let is_error = take(&mut members, "is_error").and_then(|value| value.as_bool());
+    let id = members.text("tool_use_id")?;
+    let is_error = members.parsed("is_error").and_then(|it| it.as_bool());
+    let said = members.parsed("content");
     Ok(ToolResult {
-        id: required(id, &format!("{place}.tool_use_id"))?,
+        id: required(id, || members.path_of("tool_use_id"))?,
         name: None,
-        parts: content(&format!("{place}.content"), take(&mut members, "content"))?,
+        parts: content(&members.path_of("content"), said)?,
         is_error: is_error.unwrap_or(false),
         is_custom: false,
         cache,
@@ -331,11 +325,11 @@ fn tool_result(
 }
 
 /// Arguments as text, whether the client sent text or an object.
-pub fn arguments(value: Option<Value>) -> String {
+pub fn arguments(value: Option<Parsed<'_>>) -> String {
     match value {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text,
-        Some(other) => other.to_string(),
+        None | Some(Parsed::Null) => String::new(),
+        Some(Parsed::String(text)) => text.into_owned(),
+        Some(other) => other.into_value().to_string(),
     }
 }
 

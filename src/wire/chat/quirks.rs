@@ -4,6 +4,13 @@
 use crate::wire::capability::{CallIds, PastReasoning, Quirks, ThinkingSwitch};
 use crate::wire::neutral::Effort;
 
+/// A server of unknown make. Among those are some that never say why an answer ends (qualcomm/GenieX#1243,
+/// alfredapp/openai-workflow#52).
+pub const UNKNOWN: Quirks = Quirks {
+    reasons_optional: true,
+    ..Quirks::COMPATIBLE
+};
+
 /// vLLM. Extra parameters and `chat_template_kwargs`: <https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html>
 /// Reasoning is `reasoning` in newer versions (vllm-project/vllm#50624), which older ones do not read. `reasoning_effort` is taken
 /// from `none` to `max` (vllm-project/vllm#40982). Templates with room for one leading system message are common among its
@@ -134,8 +141,10 @@ pub const CEREBRAS: Quirks = Quirks {
 };
 
 /// Cloudflare Workers AI: <https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility>; what it takes beside
-/// the conversation differs by model (general knowledge).
+/// the conversation differs by model (general knowledge). Its streams end with `[DONE]`, with a reason or without
+/// (BerriAI/litellm#29354).
 pub const CLOUDFLARE: Quirks = Quirks {
+    reasons_optional: true,
     reasoning_effort: false,
     logprobs: false,
     choices: false,

@@ -7,9 +7,10 @@ use crate::wire::Dialect;
 use crate::wire::neutral::{
     CacheMark, Format, Malformed, Request, Schema, Tool, ToolChoice, ToolKind,
 };
+use crate::wire::parsed::{self, Fields, Parsed};
 use crate::wire::translate::RequestLine;
 
-use super::values::{self, boolean, count, list, number, object, text, wrong};
+use super::values::{self, boolean, count, number, object, text, wrong};
 use super::{messages_in, parts_in, thinking_in, tools_in};
 
 /// The member of `extras` that remembers a request with legacy `functions`: its answer has `function_call`.
@@ -32,33 +33,41 @@ pub(super) fn is_remembered(name: &str) -> bool {
 /// # Errors
 /// When it is no JSON object, or a member that is used has a wrong type.
 pub fn read_request(line: &RequestLine<'_>, body: &[u8]) -> Result<Request, Malformed> {
-    let members = body_members(body)?;
     let mut request = Request::new(Dialect::Chat, line.model.unwrap_or_default());
     request.stream = line.stream.unwrap_or(false);
     request.stream_usage = false;
     let mut parts = Parts::default();
-    for (name, value) in members {
-        member(&mut request, &mut parts, name, value)?;
+    for (name, value) in body_members(body)? {
+        let said = match &*name {
+            "messages" => &mut parts.messages,
+            "input" => &mut parts.input,
+            "instructions" | "system" => &mut parts.instructions,
+            _ => {
+                member(&mut request, &mut parts, &name, value.into())?;
+                continue;
+            }
+        };
+        *said = Some(value).filter(|value| !value.is_null()).or(said.take());
     }
     parts.settle(&mut request)?;
     Ok(request)
 }
 
 /// The members of a body that must be an object.
-pub fn body_members(body: &[u8]) -> Result<Map<String, Value>, Malformed> {
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(members)) => Ok(members),
-        Ok(other) => Err(wrong("", "a JSON object", &other)),
+pub fn body_members(body: &[u8]) -> Result<Fields<'_>, Malformed> {
+    match parsed::parse(body) {
+        Ok(Parsed::Object(members)) => Ok(members),
+        Ok(other) => Err(wrong("", "a JSON object", &other.into())),
         Err(error) => Err(Malformed::new("", format!("is no JSON: {error}"))),
     }
 }
 
 /// What several members say together.
 #[derive(Default)]
-struct Parts {
-    instructions: Option<Value>,
-    messages: Option<Value>,
-    input: Option<Value>,
+struct Parts<'a> {
+    instructions: Option<Parsed<'a>>,
+    messages: Option<Parsed<'a>>,
+    input: Option<Parsed<'a>>,
     /// The bound on output, and how much its spelling counts (less is more).
     bound: Option<(u8, u64)>,
     logprobs: Option<bool>,
@@ -69,24 +78,21 @@ struct Parts {
 
 fn member(
     request: &mut Request,
-    parts: &mut Parts,
-    name: String,
+    parts: &mut Parts<'_>,
+    name: &str,
     value: Value,
 ) -> Result<(), Malformed> {
     if value.is_null() {
         return Ok(());
     }
-    if sampling_member(request, &name, &value)?
-        || thinking_in::member(&mut request.thinking, &name, &value)?
+    if sampling_member(request, name, &value)?
+        || thinking_in::member(&mut request.thinking, name, &value)?
     {
         return Ok(());
     }
-    let place = name.as_str();
+    let place = name;
     match place {
         "model" => request.model = text(place, value)?,
-        "messages" => parts.messages = Some(value),
-        "input" => parts.input = Some(value),
-        "instructions" | "system" => parts.instructions = Some(value),
         "stream" => request.stream = boolean(place, &value)?,
         "stream_options" => stream_options(request, object(place, value)?)?,
         "max_completion_tokens" => parts.bound(0, place, &value)?,
@@ -114,7 +120,7 @@ fn member(
         "cache_control" => request.cache = parts_in::cache_mark(&value),
         "web_search_options" => request.tools.push(web_search(value)),
         _ => {
-            request.extras.insert(name, value);
+            request.extras.insert(name.to_owned(), value);
         }
     }
     Ok(())
@@ -150,7 +156,7 @@ pub fn sampling_member(
     Ok(true)
 }
 
-impl Parts {
+impl Parts<'_> {
     fn bound(&mut self, rank: u8, place: &str, value: &Value) -> Result<(), Malformed> {
         // Some clients say -1 for "no bound".
         if value.as_i64() == Some(-1) {
@@ -175,11 +181,9 @@ impl Parts {
             conversation.instructions(instructions)?;
         }
         match (self.messages, self.input) {
-            (Some(messages), _) => {
-                conversation.messages("messages", list("messages", messages)?)?
-            }
-            (None, Some(Value::Array(items))) => conversation.messages("input", items)?,
-            (None, Some(input)) => conversation.question(text("input", input)?),
+            (Some(messages), _) => conversation.messages("messages", messages)?,
+            (None, Some(items @ Parsed::Array(_))) => conversation.messages("input", items)?,
+            (None, Some(input)) => conversation.question(text("input", input.into())?),
             (None, None) => return Err(Malformed::new("messages", "is missing")),
         }
         request.messages = conversation.messages;

@@ -1,11 +1,14 @@
 //! Requests for upstreams. What a server takes of the dialect is the `Quirks`' to say; which server it is is not known here.
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
 
 use crate::wire::Dialect;
 use crate::wire::capability::Target;
 use crate::wire::neutral::{Format, Loss, Losses, Refused, Request, Schema};
 use crate::wire::translate::Written;
+use crate::wire::tree::{Json, Object};
 
 use super::messages_out::{Out, messages};
 use super::{call_ids, request_in, shape, thinking_out, tools_out};
@@ -27,21 +30,15 @@ pub fn write_request(
         quirks: target.quirks,
     };
     losses.note_if(request.suffix.is_some(), Loss::Suffix)?;
-    let mut body = Map::new();
-    body.insert("model".to_owned(), target.model.into());
     let mut turns = shape::turns(request, target.quirks);
     let format = format(&out, losses)?;
     if let Some(words) = format.words {
         shape::instruct(&mut turns, words);
     }
-    body.insert(
-        "messages".to_owned(),
-        messages(&out, &turns, losses)?.into(),
-    );
+    let mut body = Object::default().with("model", target.model);
+    body.put("messages", messages(&out, &turns, losses)?);
     tools_out::tools(&out, &mut body, losses)?;
-    if let Some(value) = format.value {
-        body.insert("response_format".to_owned(), value);
-    }
+    body.put_some("response_format", format.value);
     bounds(&out, &mut body, losses)?;
     sampling(&out, &mut body, losses)?;
     thinking_out::thinking(&out, &mut body, losses)?;
@@ -50,18 +47,19 @@ pub fn write_request(
     stream(&out, &mut body);
     Ok(Written {
         path: "/chat/completions".to_owned(),
-        body: Value::Object(body).to_string().into_bytes(),
+        body: body.bytes(),
     })
 }
 
 /// The form of the answer: a member, or words where the target has none.
-struct Formed {
-    value: Option<Value>,
+struct Formed<'a> {
+    value: Option<Object<'a>>,
     words: Option<String>,
 }
 
-fn format(out: &Out<'_>, losses: &mut Losses) -> Result<Formed, Refused> {
-    let json_object = Some(json!({"type": "json_object"})).filter(|_| out.quirks.json_object);
+fn format<'a>(out: &Out<'a>, losses: &mut Losses) -> Result<Formed<'a>, Refused> {
+    let takes_object = out.quirks.json_object;
+    let json_object = takes_object.then(|| Object::typed("json_object"));
     match &out.request.format {
         Format::Text => Ok(Formed {
             value: None,
@@ -95,26 +93,17 @@ fn format(out: &Out<'_>, losses: &mut Losses) -> Result<Formed, Refused> {
     }
 }
 
-fn schema_value(schema: &Schema) -> Value {
-    let mut inner = Map::new();
-    let name = schema.name.as_deref().unwrap_or("response");
-    inner.insert("name".to_owned(), name.into());
-    if let Some(description) = &schema.description {
-        inner.insert("description".to_owned(), description.as_str().into());
-    }
-    inner.insert("schema".to_owned(), schema.schema.clone());
-    if let Some(strict) = schema.strict {
-        inner.insert("strict".to_owned(), strict.into());
-    }
-    json!({"type": "json_schema", "json_schema": inner})
+fn schema_value(schema: &Schema) -> Object<'_> {
+    let inner = Object::default()
+        .with("name", schema.name.as_deref().unwrap_or("response"))
+        .with_some("description", schema.description.as_ref())
+        .with("schema", &schema.schema)
+        .with_some("strict", schema.strict);
+    Object::typed("json_schema").with("json_schema", inner)
 }
 
 /// How much and how many.
-fn bounds(
-    out: &Out<'_>,
-    body: &mut Map<String, Value>,
-    losses: &mut Losses,
-) -> Result<(), Refused> {
+fn bounds<'a>(out: &Out<'a>, body: &mut Object<'a>, losses: &mut Losses) -> Result<(), Refused> {
     let (request, quirks) = (out.request, out.quirks);
     if let Some(tokens) = request.output_tokens_max {
         let long = quirks.max_completion_tokens;
@@ -123,19 +112,19 @@ fn bounds(
         } else {
             "max_tokens"
         };
-        body.insert(name.to_owned(), tokens.into());
+        body.put(name, tokens);
     }
     // An empty text would end every answer at once, and servers refuse it.
     let stops = request.stop.iter().filter(|stop| !stop.is_empty());
     let stops: Vec<&str> = stops.map(String::as_str).collect();
     losses.note_if(stops.len() > quirks.stop_max, Loss::StopTexts)?;
     if !stops.is_empty() && quirks.stop_max > 0 {
-        let sent = &stops[..stops.len().min(quirks.stop_max)];
-        body.insert("stop".to_owned(), sent.into());
+        let sent = stops.into_iter().take(quirks.stop_max);
+        body.put("stop", sent.map(Json::from).collect::<Vec<_>>());
     }
     if request.choices > 1 {
         losses.note_if(!quirks.choices, Loss::Choices)?;
-        body.insert("n".to_owned(), request.choices.into());
+        body.put("n", u64::from(request.choices));
     }
     let Some(others) = request.logprobs else {
         return Ok(());
@@ -143,17 +132,17 @@ fn bounds(
     if !quirks.logprobs {
         return losses.note(Loss::Logprobs);
     }
-    body.insert("logprobs".to_owned(), true.into());
+    body.put("logprobs", true);
     if others > 0 {
-        body.insert("top_logprobs".to_owned(), others.into());
+        body.put("top_logprobs", u64::from(others));
     }
     Ok(())
 }
 
 /// How tokens are chosen.
-pub fn sampling(
-    out: &Out<'_>,
-    body: &mut Map<String, Value>,
+pub fn sampling<'a>(
+    out: &Out<'a>,
+    body: &mut Object<'a>,
     losses: &mut Losses,
 ) -> Result<(), Refused> {
     let (sampling, quirks) = (&out.request.sampling, out.quirks);
@@ -200,14 +189,14 @@ pub fn sampling(
     for (name, value, is_taken, loss) in numbers {
         let Some(value) = value else { continue };
         if is_taken {
-            body.insert(name.to_owned(), Value::Number(value.clone()));
+            body.put(name, value);
         } else {
             losses.note(loss)?;
         }
     }
     if let Some(bias) = &sampling.logit_bias {
         if openai {
-            body.insert("logit_bias".to_owned(), bias.clone());
+            body.put("logit_bias", bias);
         } else {
             losses.note(Loss::LogitBias)?;
         }
@@ -216,9 +205,9 @@ pub fn sampling(
 }
 
 /// What OpenAI has beside the conversation.
-fn openai_members(
-    out: &Out<'_>,
-    body: &mut Map<String, Value>,
+fn openai_members<'a>(
+    out: &Out<'a>,
+    body: &mut Object<'a>,
     losses: &mut Losses,
 ) -> Result<(), Refused> {
     let (request, quirks) = (out.request, out.quirks);
@@ -241,7 +230,7 @@ fn openai_members(
     for (name, value, loss) in members {
         let Some(value) = value else { continue };
         if is_taken {
-            body.insert(name.to_owned(), value.into());
+            body.put(name, value);
         } else {
             losses.note(loss)?;
         }
@@ -250,14 +239,14 @@ fn openai_members(
         if quirks.strict_members {
             losses.note(Loss::User)?;
         } else {
-            body.insert("user".to_owned(), bounded_user(user).into());
+            body.put("user", bounded_user(user));
         }
     }
     let cache = request.cache.as_ref();
     if let Some(cache) = cache.filter(|_| quirks.cache_marks)
         && let Some((name, mark)) = out.cache_mark(cache)
     {
-        body.insert(name.to_owned(), mark);
+        body.put(name, mark);
     }
     Ok(())
 }
@@ -272,21 +261,18 @@ fn tier_name<'a>(out: &Out<'_>, tier: &'a str) -> Option<&'a str> {
 }
 
 /// Ids that are too long keep telling users apart.
-pub fn bounded_user(user: &str) -> String {
+pub fn bounded_user(user: &str) -> Cow<'_, str> {
     if user.len() <= USER_BYTES_MAX {
-        return user.to_owned();
+        return user.into();
     }
     let halves = [0, 1].map(|turn| call_ids::hash(user, turn));
-    format!("user_{:016x}{:016x}", halves[0], halves[1])
+    format!("user_{:016x}{:016x}", halves[0], halves[1]).into()
 }
 
-fn extras(
-    out: &Out<'_>,
-    body: &mut Map<String, Value>,
-    losses: &mut Losses,
-) -> Result<(), Refused> {
+fn extras<'a>(out: &Out<'a>, body: &mut Object<'a>, losses: &mut Losses) -> Result<(), Refused> {
     for (name, value) in &out.request.extras {
-        if request_in::is_remembered(name) || body.contains_key(name) {
+        let is_said = request_in::is_remembered(name) || name == STREAM_OPTIONS;
+        if is_said || body.get(name).is_some() {
             continue;
         }
         let is_taken = match out.request.dialect {
@@ -296,7 +282,7 @@ fn extras(
             Dialect::Completions | Dialect::Anthropic | Dialect::Ollama | Dialect::Gemini => false,
         };
         if is_taken {
-            body.insert(name.clone(), value.clone());
+            body.put(name, value);
         } else if let Some(loss) = loss_of(name, value) {
             losses.note_at(loss, Some(name.clone()))?;
         }
@@ -341,20 +327,24 @@ pub fn loss_of(name: &str, value: &Value) -> Option<Loss> {
     })
 }
 
+/// Says how a stream is to come; of a client's own members the one that is written with the stream.
+pub const STREAM_OPTIONS: &str = "stream_options";
+
 /// Whether and how the answer is streamed.
-pub fn stream(out: &Out<'_>, body: &mut Map<String, Value>) {
+pub fn stream<'a>(out: &Out<'a>, body: &mut Object<'a>) {
     if !out.request.stream {
-        body.shift_remove("stream_options");
         return;
     }
-    body.insert("stream".to_owned(), true.into());
+    body.put("stream", true);
     if !out.quirks.stream_options {
-        body.shift_remove("stream_options");
         return;
     }
+    let mut options = Object::default();
+    let own = out.request.extras.get(STREAM_OPTIONS);
+    let is_own = matches!(out.request.dialect, Dialect::Chat | Dialect::Completions);
+    let own = own.filter(|_| is_own && !out.quirks.strict_members);
+    options.fill(own.and_then(Value::as_object).into_iter().flatten());
     // Usage is counted whether the client wants it or not.
-    let options = body.entry("stream_options").or_insert_with(|| json!({}));
-    if let Some(options) = options.as_object_mut() {
-        options.insert("include_usage".to_owned(), true.into());
-    }
+    options.put("include_usage", true);
+    body.put(STREAM_OPTIONS, options);
 }

@@ -27,6 +27,8 @@ pub struct Reader {
     started: bool,
     /// The end or an error has been told.
     over: bool,
+    /// The server is one that may end without a reason.
+    reasons_optional: bool,
 }
 
 #[derive(Debug)]
@@ -49,7 +51,13 @@ impl Reader {
             choices: Vec::new(),
             started: false,
             over: false,
+            reasons_optional: false,
         }
+    }
+
+    /// Whether `[DONE]` ends an answer that has not said why it ends; it is cut otherwise.
+    pub fn may_end_without_reason(&mut self, it_may: bool) {
+        self.reasons_optional = it_may;
     }
 
     /// Reads the payload of one event; `name` is its `event:` line.
@@ -67,7 +75,9 @@ impl Reader {
             return Ok(());
         }
         if data == b"[DONE]" {
-            self.done(sink);
+            if self.reasons_optional || self.is_finished() {
+                self.done(sink);
+            }
             return Ok(());
         }
         // Gemini's compatible surface wraps its errors in an array.
@@ -80,10 +90,14 @@ impl Reader {
 
     /// The bytes are over: tells what is held back, if every choice has finished.
     pub fn end(&mut self, sink: &mut Sink<'_>) {
-        let finished = |choice: &ChoiceState| choice.finish.is_some();
-        if !self.over && !self.choices.is_empty() && self.choices.iter().all(finished) {
+        if !self.over && self.is_finished() {
             self.done(sink);
         }
+    }
+
+    fn is_finished(&self) -> bool {
+        let finished = |choice: &ChoiceState| choice.finish.is_some();
+        self.choices.iter().all(finished)
     }
 
     /// Reads a chunk that is parsed; `data` are its bytes.

@@ -270,7 +270,7 @@ impl Writer {
         if let Some(usage) = self.usage.filter(|_| self.usage_wanted) {
             out.extend_from_slice(&self.head);
             out.extend_from_slice(b"],\"usage\":");
-            json_into(out, &counts::usage_value(&usage));
+            counts::usage_value(&usage).write(out);
             out.extend_from_slice(b"}\n\n");
         }
         out.extend_from_slice(b"data: [DONE]\n\n");

@@ -1,9 +1,10 @@
 //! How much to think, for upstreams: OpenAI's effort, and the switches that other servers have.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::wire::capability::ThinkingSwitch;
 use crate::wire::neutral::{Effort, Loss, Losses, Refused, Thinking, ThinkingMode};
+use crate::wire::tree::Object;
 
 use super::messages_out::Out;
 
@@ -13,9 +14,9 @@ const MEDIUM_BELOW: u64 = 8000;
 const HIGH_BELOW: u64 = 24_000;
 
 /// Writes what the request says of thinking.
-pub fn thinking(
-    out: &Out<'_>,
-    body: &mut Map<String, Value>,
+pub fn thinking<'a>(
+    out: &Out<'a>,
+    body: &mut Object<'a>,
     losses: &mut Losses,
 ) -> Result<(), Refused> {
     let thinking = &out.request.thinking;
@@ -24,16 +25,12 @@ pub fn thinking(
     let is_lenient = !quirks.strict_members && !quirks.openai_members;
     match quirks.thinking_switch {
         ThinkingSwitch::ReasoningObject => {
-            if let Some(object) = reasoning_object(thinking) {
-                body.insert("reasoning".to_owned(), object);
-            }
+            body.put_some("reasoning", reasoning_object(thinking));
             return Ok(());
         }
         // A client of this dialect that says more than effort says it to a server that understands it; OpenAI's own does not.
         ThinkingSwitch::None if out.is_own() && is_lenient && !is_effort(thinking) => {
-            if let Some(object) = reasoning_object(thinking) {
-                body.insert("reasoning".to_owned(), object);
-            }
+            body.put_some("reasoning", reasoning_object(thinking));
             return Ok(());
         }
         ThinkingSwitch::None => {}
@@ -41,7 +38,7 @@ pub fn thinking(
         ThinkingSwitch::ThinkingObject => {
             if let Some(on) = on(thinking) {
                 let kind = if on { "enabled" } else { "disabled" };
-                body.insert("thinking".to_owned(), json!({"type": kind}));
+                body.put("thinking", Object::typed(kind));
             }
         }
     }
@@ -52,7 +49,7 @@ pub fn thinking(
     }
     match level {
         Some(level) if quirks.reasoning_effort => {
-            body.insert("reasoning_effort".to_owned(), level.name().into());
+            body.put("reasoning_effort", level.name());
             Ok(())
         }
         Some(Effort::None) => losses.note(Loss::ThinkingOff),
@@ -108,46 +105,42 @@ fn effort_of_budget(tokens: u64) -> Effort {
 }
 
 /// OpenRouter's object; effort and budget exclude each other there.
-fn reasoning_object(thinking: &Thinking) -> Option<Value> {
-    let mut object = Map::new();
+fn reasoning_object(thinking: &Thinking) -> Option<Object<'_>> {
+    let mut object = Object::default();
     match (on(thinking), thinking.effort, thinking.budget_tokens) {
         (Some(false), _, _) => {
-            object.insert("enabled".to_owned(), false.into());
+            object.put("enabled", false);
         }
         (_, Some(effort), _) => {
-            object.insert("effort".to_owned(), effort.name().into());
+            object.put("effort", effort.name());
         }
         (_, None, Some(budget)) => {
-            object.insert("max_tokens".to_owned(), budget.into());
+            object.put("max_tokens", budget);
         }
         (Some(true), None, None) => {
-            object.insert("enabled".to_owned(), true.into());
+            object.put("enabled", true);
         }
         (None, None, None) => {}
     }
     if thinking.show == Some(false) {
-        object.insert("exclude".to_owned(), true.into());
+        object.put("exclude", true);
     }
-    if let Some(summary) = &thinking.summary {
-        object.insert("summary".to_owned(), summary.as_str().into());
-    }
-    (!object.is_empty()).then_some(object.into())
+    object.put_some("summary", thinking.summary.as_ref());
+    (!object.is_empty()).then_some(object)
 }
 
 /// Qwen's and GLM's templates call the argument `enable_thinking`, DeepSeek's and Granite's `thinking`; templates ignore
 /// what they do not know. <https://docs.vllm.ai/en/latest/features/reasoning_outputs.html>
-fn template_argument(out: &Out<'_>, body: &mut Map<String, Value>) {
+fn template_argument<'a>(out: &Out<'a>, body: &mut Object<'a>) {
     let Some(on) = on(&out.request.thinking) else {
         return;
     };
     // The client's own arguments stay, and win.
     let own = out.request.extras.get("chat_template_kwargs");
     let own = own.filter(|_| out.is_own()).and_then(Value::as_object);
-    let mut arguments = Map::new();
-    arguments.insert("enable_thinking".to_owned(), on.into());
-    arguments.insert("thinking".to_owned(), on.into());
-    if let Some(own) = own {
-        arguments.extend(own.clone());
-    }
-    body.insert("chat_template_kwargs".to_owned(), arguments.into());
+    let mut arguments = Object::default()
+        .with("enable_thinking", on)
+        .with("thinking", on);
+    arguments.extend(own.into_iter().flatten());
+    body.put("chat_template_kwargs", arguments);
 }

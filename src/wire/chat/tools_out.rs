@@ -1,18 +1,15 @@
 //! What the model may call, for upstreams.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::wire::Dialect;
 use crate::wire::neutral::{Allowed, Custom, Loss, Losses, Refused, Tool, ToolChoice, ToolKind};
+use crate::wire::tree::{Json, Object};
 
 use super::messages_out::Out;
 
 /// Writes `tools`, `tool_choice` and `parallel_tool_calls`.
-pub fn tools(
-    out: &Out<'_>,
-    body: &mut Map<String, Value>,
-    losses: &mut Losses,
-) -> Result<(), Refused> {
+pub fn tools<'a>(out: &Out<'a>, body: &mut Object<'a>, losses: &mut Losses) -> Result<(), Refused> {
     let mut written = Vec::with_capacity(out.request.tools.len());
     let mut search = None;
     for tool in offered(out) {
@@ -20,19 +17,15 @@ pub fn tools(
     }
     let lost_all = written.is_empty() && search.is_none() && !out.request.tools.is_empty();
     losses.note_if(lost_all && !wants_no_call(out), Loss::OnlyHostedTools)?;
-    if let Some(options) = search {
-        body.insert("web_search_options".to_owned(), options);
-    }
+    body.put_some("web_search_options", search);
     if written.is_empty() {
         return Ok(());
     }
-    body.insert("tools".to_owned(), written.into());
-    if let Some(choice) = choice(out, losses)? {
-        body.insert("tool_choice".to_owned(), choice);
-    }
+    body.put("tools", written);
+    body.put_some("tool_choice", choice(out, losses)?);
     match out.request.parallel_calls {
         Some(parallel) if out.quirks.parallel_calls_switch => {
-            body.insert("parallel_tool_calls".to_owned(), parallel.into());
+            body.put("parallel_tool_calls", parallel);
         }
         Some(false) => losses.note(Loss::ParallelCalls)?,
         Some(true) | None => {}
@@ -67,11 +60,11 @@ fn offered<'a>(out: &Out<'a>) -> Vec<&'a Tool> {
     }
 }
 
-fn tool_values(
-    out: &Out<'_>,
-    tool: &Tool,
-    written: &mut Vec<Value>,
-    search: &mut Option<Value>,
+fn tool_values<'a>(
+    out: &Out<'a>,
+    tool: &'a Tool,
+    written: &mut Vec<Json<'a>>,
+    search: &mut Option<&'a Value>,
     losses: &mut Losses,
 ) -> Result<(), Refused> {
     match &tool.kind {
@@ -89,48 +82,47 @@ fn tool_values(
         } if out.is_own() => {
             // With a type it stood among the tools, without one beside them.
             if value.get("type").is_some() {
-                written.push(value.clone());
+                written.push(value.into());
             } else {
-                *search = Some(value.clone());
+                *search = Some(value);
             }
         }
         ToolKind::Hosted {
             dialect: Dialect::Chat,
             value,
-        } => written.push(value.clone()),
+        } => written.push(value.into()),
         ToolKind::WebSearch { .. } | ToolKind::Hosted { .. } => losses.note(Loss::HostedTool)?,
     }
     Ok(())
 }
 
-fn function(out: &Out<'_>, tool: &Tool, parameters: Option<&Value>, strict: Option<bool>) -> Value {
-    let mut function = described(tool);
+fn function<'a>(
+    out: &Out<'a>,
+    tool: &'a Tool,
+    parameters: Option<&'a Value>,
+    strict: Option<bool>,
+) -> Json<'a> {
     // Some servers refuse a function without a schema, and OpenAI takes this for none.
-    let parameters = parameters.filter(|schema| schema.is_object()).cloned();
-    let parameters = parameters.unwrap_or_else(|| json!({"type": "object", "properties": {}}));
-    function.insert("parameters".to_owned(), parameters);
-    // False is what every server assumes.
-    if let Some(strict) = strict.filter(|strict| *strict || out.is_own()) {
-        function.insert("strict".to_owned(), strict.into());
-    }
-    with_marks(out, tool, json!({"type": "function", "function": function}))
+    let none = || Object::typed("object").with("properties", Object::default());
+    let parameters = parameters.filter(|schema| schema.is_object());
+    let parameters = parameters.map_or_else(|| none().into(), Json::from);
+    let function = described(tool)
+        .with("parameters", parameters)
+        // False is what every server assumes.
+        .with_some("strict", strict.filter(|strict| *strict || out.is_own()));
+    let value = Object::typed("function").with("function", function);
+    with_marks(out, tool, value)
 }
 
-fn custom_tool(out: &Out<'_>, tool: &Tool, custom: &Custom) -> Value {
-    let mut inner = described(tool);
-    if let Some(format) = &custom.format {
-        inner.insert("format".to_owned(), nested_grammar(format));
-    }
-    with_marks(out, tool, json!({"type": "custom", "custom": inner}))
+fn custom_tool<'a>(out: &Out<'a>, tool: &'a Tool, custom: &'a Custom) -> Json<'a> {
+    let format = custom.format.as_ref().map(nested_grammar);
+    let inner = described(tool).with_some("format", format);
+    with_marks(out, tool, Object::typed("custom").with("custom", inner))
 }
 
-fn described(tool: &Tool) -> Map<String, Value> {
-    let mut members = Map::new();
-    members.insert("name".to_owned(), tool.name.as_str().into());
-    if let Some(description) = &tool.description {
-        members.insert("description".to_owned(), description.as_str().into());
-    }
-    members
+fn described(tool: &Tool) -> Object<'_> {
+    let named = Object::default().with("name", &tool.name);
+    named.with_some("description", tool.description.as_ref())
 }
 
 /// Chat nests what Responses writes flat.
@@ -142,21 +134,18 @@ fn nested_grammar(format: &Value) -> Value {
     json!({"type": "grammar", "grammar": grammar})
 }
 
-fn with_marks(out: &Out<'_>, tool: &Tool, mut value: Value) -> Value {
+fn with_marks<'a>(out: &Out<'a>, tool: &'a Tool, mut value: Object<'a>) -> Json<'a> {
     let mark = tool.cache.as_ref().filter(|_| out.quirks.cache_marks);
     if let Some((name, mark)) = mark.and_then(|cache| out.cache_mark(cache)) {
-        value[name] = mark;
+        value.put(name, mark);
     }
-    if out.is_own()
-        && !out.quirks.strict_members
-        && let Some(members) = value.as_object_mut()
-    {
-        members.extend(tool.own.clone());
+    if out.is_own() && !out.quirks.strict_members {
+        value.extend(&tool.own);
     }
-    value
+    value.into()
 }
 
-fn choice(out: &Out<'_>, losses: &mut Losses) -> Result<Option<Value>, Refused> {
+fn choice<'a>(out: &Out<'a>, losses: &mut Losses) -> Result<Option<Json<'a>>, Refused> {
     let Some(choice) = &out.request.tool_choice else {
         return Ok(None);
     };
@@ -178,23 +167,27 @@ fn choice(out: &Out<'_>, losses: &mut Losses) -> Result<Option<Value>, Refused> 
         }
         ToolChoice::Allowed(allowed) if allowed.required => Some("required".into()),
         ToolChoice::Allowed(_) => Some("auto".into()),
-        ToolChoice::Hosted(kind) if out.is_own() => Some(json!({"type": kind})),
+        ToolChoice::Hosted(kind) if out.is_own() => Some(Object::typed(kind).into()),
         ToolChoice::Hosted(_) => losses.note(Loss::ToolChoice).map(|()| None)?,
     })
 }
 
-fn named(out: &Out<'_>, name: &str) -> Value {
+fn named<'a>(out: &Out<'a>, name: &'a str) -> Json<'a> {
     let is_custom = |tool: &&Tool| tool.name == name && matches!(tool.kind, ToolKind::Custom(_));
     let kind = match out.request.tools.iter().find(is_custom) {
         Some(_) => "custom",
         None => "function",
     };
-    json!({"type": kind, kind: {"name": name}})
+    let inner = Object::default().with("name", name);
+    Object::typed(kind).with(kind, inner).into()
 }
 
-fn allowed_value(out: &Out<'_>, allowed: &Allowed) -> Value {
+fn allowed_value<'a>(out: &Out<'a>, allowed: &'a Allowed) -> Json<'a> {
     let mode = if allowed.required { "required" } else { "auto" };
     let names = allowed.names.iter();
-    let tools: Vec<Value> = names.map(|name| named(out, name)).collect();
-    json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}})
+    let tools: Vec<Json<'a>> = names.map(|name| named(out, name)).collect();
+    let inner = Object::default().with("mode", mode).with("tools", tools);
+    Object::typed("allowed_tools")
+        .with("allowed_tools", inner)
+        .into()
 }

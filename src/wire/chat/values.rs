@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
+use crate::wire::members::Path;
 use crate::wire::neutral::Malformed;
 
 /// Bytes of a value that an error shows.
@@ -68,6 +69,11 @@ pub fn take(members: &mut Map<String, Value>, name: &str) -> Option<Value> {
 /// A member that must be there.
 pub fn required<T>(found: Option<T>, place: &str) -> Result<T, Malformed> {
     found.ok_or_else(|| Malformed::new(place, "is missing"))
+}
+
+/// The same, where the place is written down only if it is missing.
+pub fn required_at<T>(found: Option<T>, path: impl FnOnce() -> Path) -> Result<T, Malformed> {
+    found.ok_or_else(|| Malformed::new(path(), "is missing"))
 }
 
 pub fn wrong(place: &str, expected: &str, value: &Value) -> Malformed {

@@ -1,11 +1,10 @@
 //! Whole answers, read and written.
 
-use serde_json::{Value, json};
-
 use crate::wire::chat;
 use crate::wire::chat::{counts, ending};
 use crate::wire::neutral::{Answer, Choice, Finish, Part, Request, Unintelligible};
 use crate::wire::translate::{Elapsed, Naming};
+use crate::wire::tree::{Json, Object};
 
 use super::logprobs;
 
@@ -28,24 +27,22 @@ pub fn write_answer(
     naming: &Naming,
     _elapsed: Elapsed,
 ) -> Vec<u8> {
-    let numbered = answer.choices.iter().enumerate();
-    let choices: Vec<Value> = numbered
-        .map(|(index, choice)| choice_value(index, choice))
+    let numbered = answer.choices.iter().zip(0..);
+    let choices: Vec<Json<'_>> = numbered
+        .map(|(choice, index)| choice_value(index, choice).into())
         .collect();
-    let mut body = json!({
-        "id": format!("cmpl-{}", naming.seed),
-        "object": "text_completion",
-        "created": naming.created,
-        "model": asked.model,
-        "choices": choices,
-    });
-    if let Some(usage) = &answer.usage {
-        body["usage"] = counts::usage_value(usage);
-    }
-    body.to_string().into_bytes()
+    let usage = answer.usage.as_ref().map(counts::usage_value);
+    Object::default()
+        .with("id", format!("cmpl-{}", naming.seed))
+        .with("object", "text_completion")
+        .with("created", naming.created)
+        .with("model", &asked.model)
+        .with("choices", choices)
+        .with_some("usage", usage)
+        .bytes()
 }
 
-fn choice_value(index: usize, choice: &Choice) -> Value {
+fn choice_value(index: u64, choice: &Choice) -> Object<'_> {
     let texts = choice.parts.iter().filter_map(|part| match part {
         Part::Text(text) => Some(text.text.as_str()),
         Part::Refusal(text) => Some(text.as_str()),
@@ -64,10 +61,11 @@ fn choice_value(index: usize, choice: &Choice) -> Value {
     if let Finish::Refusal(Some(words)) = finish {
         text.push_str(words);
     }
-    json!({
-        "index": index,
-        "text": text,
-        "logprobs": logprobs.map(|value| logprobs::from_chat(value, &mut 0)),
-        "finish_reason": ending::write_reason(finish, false, !text.is_empty()),
-    })
+    let logprobs = logprobs.map(|value| logprobs::from_chat(value, &mut 0));
+    let reason = ending::write_reason(finish, false, !text.is_empty());
+    Object::default()
+        .with("index", index)
+        .with("text", text)
+        .with("logprobs", logprobs.map_or(Json::Null, Json::from))
+        .with("finish_reason", reason)
 }

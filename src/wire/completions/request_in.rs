@@ -22,7 +22,7 @@ pub fn read_request(line: &RequestLine<'_>, body: &[u8]) -> Result<Request, Malf
     request.stream = line.stream.unwrap_or(false);
     request.stream_usage = false;
     for (name, value) in members {
-        member(&mut request, name, value)?;
+        member(&mut request, name.into_owned(), value.into())?;
     }
     if request.messages.is_empty() {
         return Err(Malformed::new("prompt", "is missing"));

@@ -1,17 +1,16 @@
 //! Requests for upstreams: the prompt as it is, or a conversation written down as a transcript, which ends where the
 //! assistant is to go on.
 
-use serde_json::{Map, Value};
-
 use crate::wire::Dialect;
 use crate::wire::capability::Target;
 use crate::wire::chat::messages_out::Out;
 use crate::wire::chat::parts_out::document_text;
-use crate::wire::chat::request_out::{bounded_user, loss_of, sampling, stream};
+use crate::wire::chat::request_out::{STREAM_OPTIONS, bounded_user, loss_of, sampling, stream};
 use crate::wire::neutral::{
     Format, Loss, Losses, Message, Part, Refused, Request, Role, Source, ToolChoice,
 };
 use crate::wire::translate::Written;
+use crate::wire::tree::{Json, Object};
 
 /// OpenAI's bound on `logprobs`.
 const LOGPROBS_MAX: u32 = 5;
@@ -33,25 +32,22 @@ pub fn write_request(
     };
     refuse_tools(request, losses)?;
     let is_bare = is_bare(request);
-    let mut body = Map::new();
-    body.insert("model".to_owned(), target.model.into());
+    let mut body = Object::default().with("model", target.model);
     let prompt = if is_bare {
         texts(&request.messages[0], losses)?
     } else {
         losses.note(Loss::FlattenedMessages)?;
         transcript(request, losses)?
     };
-    body.insert("prompt".to_owned(), prompt.into());
-    if let Some(suffix) = &request.suffix {
-        body.insert("suffix".to_owned(), suffix.as_str().into());
-    }
+    body.put("prompt", prompt);
+    body.put_some("suffix", request.suffix.as_ref());
     bounds(&out, !is_bare, &mut body, losses)?;
     sampling(&out, &mut body, losses)?;
     rest(&out, &mut body, losses)?;
     stream(&out, &mut body);
     Ok(Written {
         path: "/completions".to_owned(),
-        body: Value::Object(body).to_string().into_bytes(),
+        body: body.bytes(),
     })
 }
 
@@ -117,7 +113,9 @@ fn texts(message: &Message, losses: &mut Losses) -> Result<String, Refused> {
             Part::Text(text) => said.push(text.text.clone()),
             Part::Refusal(text) => said.push(text.clone()),
             Part::Document(media) => match &media.source {
-                Source::Text(text) => said.push(document_text(media.name.as_deref(), text)),
+                Source::Text(text) => {
+                    said.push(document_text(media.name.as_deref(), text).into_owned())
+                }
                 Source::Base64 { .. } | Source::Url { .. } | Source::File { .. } => {
                     losses.note(Loss::Document)?;
                 }
@@ -132,15 +130,15 @@ fn texts(message: &Message, losses: &mut Losses) -> Result<String, Refused> {
     Ok(said.join("\n"))
 }
 
-fn bounds(
-    out: &Out<'_>,
+fn bounds<'a>(
+    out: &Out<'a>,
     is_transcript: bool,
-    body: &mut Map<String, Value>,
+    body: &mut Object<'a>,
     losses: &mut Losses,
 ) -> Result<(), Refused> {
     let (request, quirks) = (out.request, out.quirks);
     if let Some(tokens) = request.output_tokens_max {
-        body.insert("max_tokens".to_owned(), tokens.into());
+        body.put("max_tokens", tokens);
     }
     let stops = request.stop.iter().filter(|stop| !stop.is_empty());
     let mut stops: Vec<&str> = stops.map(String::as_str).collect();
@@ -150,15 +148,18 @@ fn bounds(
         stops.push(NEXT_TURN);
     }
     if !stops.is_empty() {
-        body.insert("stop".to_owned(), stops.into());
+        body.put(
+            "stop",
+            stops.into_iter().map(Json::from).collect::<Vec<_>>(),
+        );
     }
     if request.choices > 1 {
         losses.note_if(!quirks.choices, Loss::Choices)?;
-        body.insert("n".to_owned(), request.choices.into());
+        body.put("n", u64::from(request.choices));
     }
     match request.logprobs {
         Some(others) if quirks.logprobs => {
-            body.insert("logprobs".to_owned(), others.min(LOGPROBS_MAX).into());
+            body.put("logprobs", u64::from(others.min(LOGPROBS_MAX)));
             Ok(())
         }
         Some(_) => losses.note(Loss::Logprobs),
@@ -166,7 +167,7 @@ fn bounds(
     }
 }
 
-fn rest(out: &Out<'_>, body: &mut Map<String, Value>, losses: &mut Losses) -> Result<(), Refused> {
+fn rest<'a>(out: &Out<'a>, body: &mut Object<'a>, losses: &mut Losses) -> Result<(), Refused> {
     let request = out.request;
     losses.note_if(request.thinking.effort.is_some(), Loss::Effort)?;
     losses.note_if(
@@ -183,16 +184,16 @@ fn rest(out: &Out<'_>, body: &mut Map<String, Value>, losses: &mut Losses) -> Re
         if out.quirks.strict_members {
             losses.note(Loss::User)?;
         } else {
-            body.insert("user".to_owned(), bounded_user(user).into());
+            body.put("user", bounded_user(user));
         }
     }
     let is_own = request.dialect == Dialect::Completions && !out.quirks.strict_members;
     for (name, value) in &request.extras {
-        if body.contains_key(name) {
+        if name == STREAM_OPTIONS || body.get(name).is_some() {
             continue;
         }
         if is_own {
-            body.insert(name.clone(), value.clone());
+            body.put(name, value);
         } else if let Some(loss) = loss_of(name, value) {
             losses.note_at(loss, Some(name.clone()))?;
         }

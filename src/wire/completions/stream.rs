@@ -26,6 +26,11 @@ impl Reader {
         }
     }
 
+    /// Whether `[DONE]` ends an answer that has not said why it ends; it is cut otherwise.
+    pub fn may_end_without_reason(&mut self, it_may: bool) {
+        self.inner.may_end_without_reason(it_may);
+    }
+
     /// Reads the payload of one event.
     ///
     /// # Errors
@@ -171,7 +176,7 @@ impl Writer {
         if let Some(usage) = self.usage.filter(|_| self.usage_wanted) {
             out.extend_from_slice(&self.head);
             out.extend_from_slice(b"],\"usage\":");
-            out.extend_from_slice(counts::usage_value(&usage).to_string().as_bytes());
+            counts::usage_value(&usage).write(out);
             out.extend_from_slice(b"}\n\n");
         }
         out.extend_from_slice(b"data: [DONE]\n\n");

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::wire::neutral::{Answer, Choice, Citation, Finish, Part, Request};
 use crate::wire::translate::{Elapsed, Naming};
+use crate::wire::tree;
 
 use super::chunk::{reason_of, usage_text};
 use super::citations::grounding;
@@ -36,7 +37,7 @@ pub fn write_answer(
     body.insert("usageMetadata".into(), usage);
     body.insert("modelVersion".into(), asked.model.as_str().into());
     body.insert("responseId".into(), naming.seed.as_str().into());
-    Value::Object(body).to_string().into_bytes()
+    tree::bytes_of(&Value::Object(body))
 }
 
 /// Why nothing came: other vendors do not say it more closely.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::wire::capability::{ListedModel, ThinkingStyle};
+use crate::wire::tree;
 
 /// Models in a page where the client does not say it, and at most, as Google has it.
 const PAGE_MODELS: usize = 50;
@@ -29,7 +30,7 @@ pub fn model_list(
     if end < models.len() {
         body.insert("nextPageToken".into(), end.to_string().into());
     }
-    Value::Object(body).to_string().into_bytes()
+    tree::bytes_of(&Value::Object(body))
 }
 
 /// The body of `GET /v1beta/models/{id}`.

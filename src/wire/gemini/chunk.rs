@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::wire::Usage;
 use crate::wire::neutral::Finish;
+use crate::wire::{Usage, json};
 
 /// What weir reads of a chunk. Texts are borrowed where they have no escapes.
 #[derive(Debug, Deserialize)]
@@ -115,7 +115,7 @@ pub struct PartialArg<'a> {
     pub bool_value: Option<bool>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageMetadata {
     #[serde(default)]
@@ -128,12 +128,65 @@ pub struct UsageMetadata {
     thoughts_token_count: Option<u64>,
     #[serde(default)]
     tool_use_prompt_token_count: Option<u64>,
+    #[serde(default)]
+    prompt_tokens_details: Modalities,
+    #[serde(default)]
+    cache_tokens_details: Modalities,
+    #[serde(default)]
+    candidates_tokens_details: Modalities,
+}
+
+/// Counts by the kind of medium.
+#[derive(Debug, Default)]
+struct Modalities {
+    audio: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ModalityCount<'a> {
+    #[serde(borrow, default)]
+    modality: Option<Piece<'a>>,
+    #[serde(default)]
+    token_count: Option<u64>,
+}
+
+impl<'de> Deserialize<'de> for Modalities {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Modalities, D::Error> {
+        let list = Option::<Vec<ModalityCount<'de>>>::deserialize(from)?.unwrap_or_default();
+        let of_audio = list.iter().filter(|count| {
+            let modality = count.modality.as_ref();
+            modality.is_some_and(|modality| &*modality.0 == "AUDIO")
+        });
+        let counts = of_audio.map(|count| count.token_count.unwrap_or(0));
+        Ok(Modalities {
+            audio: counts.fold(0, u64::saturating_add),
+        })
+    }
 }
 
 /// More than this is no count, and sums of less do not overflow.
 const TOKENS_MAX: u64 = 1 << 48;
 
 impl UsageMetadata {
+    /// Takes a member as it stands in the text.
+    pub fn take(&mut self, name: &[u8], value: &[u8]) {
+        let slot = match name {
+            b"promptTokenCount" => &mut self.prompt_token_count,
+            b"cachedContentTokenCount" => &mut self.cached_content_token_count,
+            b"candidatesTokenCount" => &mut self.candidates_token_count,
+            b"thoughtsTokenCount" => &mut self.thoughts_token_count,
+            b"toolUsePromptTokenCount" => &mut self.tool_use_prompt_token_count,
+            b"promptTokensDetails" => return self.prompt_tokens_details = modalities(value),
+            b"cacheTokensDetails" => return self.cache_tokens_details = modalities(value),
+            b"candidatesTokensDetails" => {
+                return self.candidates_tokens_details = modalities(value);
+            }
+            _ => return,
+        };
+        *slot = json::whole_number(value);
+    }
+
     /// What was cached counts among the prompt's tokens; thoughts do not count among the candidates'.
     pub fn usage(&self) -> Usage {
         let count = |count: Option<u64>| count.unwrap_or(0).min(TOKENS_MAX);
@@ -146,8 +199,19 @@ impl UsageMetadata {
             cache_write: 0,
             output: count(self.candidates_token_count) + thoughts,
             reasoning: thoughts,
+            // What a cache answered is among the prompt's.
+            audio_input: (self.prompt_tokens_details.audio)
+                .saturating_sub(self.cache_tokens_details.audio),
+            audio_output: self.candidates_tokens_details.audio,
+            ..Usage::default()
         }
+        .bounded()
     }
+}
+
+/// Counts by modality; what cannot be read tells none.
+fn modalities(value: &[u8]) -> Modalities {
+    serde_json::from_slice(value).unwrap_or_default()
 }
 
 impl PartIn<'_> {
@@ -165,6 +229,14 @@ impl PartIn<'_> {
             .into_iter()
             .filter_map(|(name, value)| Some((name, value.take()?)));
         found.next()
+    }
+}
+
+impl Feedback<'_> {
+    /// Whether the prompt was blocked, and nothing will be said.
+    pub fn is_block(&self) -> bool {
+        let reason = self.block_reason.as_ref().map_or("", |reason| &reason.0);
+        !matches!(reason, "" | "BLOCKED_REASON_UNSPECIFIED")
     }
 }
 
@@ -198,8 +270,9 @@ pub fn finish_of(reason: &str) -> Option<Finish> {
 pub fn reason_of(finish: &Finish) -> &'static str {
     match finish {
         // Calls end with STOP as well.
-        Finish::Stop | Finish::StopSequence(_) | Finish::Tool | Finish::Paused => "STOP",
-        Finish::Length | Finish::ContextFull => "MAX_TOKENS",
+        Finish::Stop | Finish::StopSequence(_) | Finish::Tool => "STOP",
+        // A turn that is to go on is not whole; there is no other word for it.
+        Finish::Length | Finish::ContextFull | Finish::Paused => "MAX_TOKENS",
         Finish::Filter | Finish::Refusal(_) => "SAFETY",
         Finish::MalformedCall => "MALFORMED_FUNCTION_CALL",
     }
@@ -217,10 +290,32 @@ pub fn usage_text(usage: &Usage) -> String {
         ));
     }
     text.push_str(&format!(",\"candidatesTokenCount\":{candidates}"));
+    push_modalities(
+        &mut text,
+        "promptTokensDetails",
+        usage.input(),
+        usage.audio_input,
+    );
+    push_modalities(
+        &mut text,
+        "candidatesTokensDetails",
+        candidates,
+        usage.audio_output,
+    );
     if thoughts > 0 {
         text.push_str(&format!(",\"thoughtsTokenCount\":{thoughts}"));
     }
     let total = usage.input() + usage.output;
     text.push_str(&format!(",\"totalTokenCount\":{total}}}"));
     text
+}
+
+/// How much of a count is audio, where some is.
+fn push_modalities(text: &mut String, name: &str, whole: u64, audio: u64) {
+    if audio > 0 {
+        let rest = whole.saturating_sub(audio);
+        text.push_str(&format!(
+            ",\"{name}\":[{{\"modality\":\"TEXT\",\"tokenCount\":{rest}}},{{\"modality\":\"AUDIO\",\"tokenCount\":{audio}}}]"
+        ));
+    }
 }

@@ -80,13 +80,7 @@ pub fn write_embedding_request(
     model: &str,
     losses: &mut Losses,
 ) -> Result<Written, Refused> {
-    let texts = match &request.input {
-        EmbeddingInput::Texts(texts) => texts.as_slice(),
-        EmbeddingInput::Tokens => {
-            losses.note(Loss::TokenPrompt)?;
-            &[]
-        }
-    };
+    let texts = request.texts(losses)?;
     losses.note_if(request.user.is_some(), Loss::User)?;
     // Too long texts are cut by Google in any case.
     losses.note_if(request.truncate == Some(false), Loss::UnknownMember)?;
@@ -165,13 +159,7 @@ pub fn read_embedding_answer(body: &[u8]) -> Result<EmbeddingAnswer, Unintelligi
     Ok(EmbeddingAnswer {
         model: String::new(),
         vectors: list.into_iter().map(|one| one.values).collect(),
-        usage: tokens.map(|count| {
-            let usage = Usage {
-                input_uncached: count,
-                ..Usage::default()
-            };
-            usage.bounded()
-        }),
+        usage: tokens.map(Usage::of_input),
     })
 }
 

@@ -23,6 +23,7 @@ mod schema;
 mod signature;
 mod tools_in;
 mod tools_out;
+mod watcher;
 mod writer;
 
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use reader::Reader;
 pub use request_in::read_request;
 pub use request_out::write_request;
 pub use schema::{Room, openapi_schema};
+pub use watcher::{Watcher, usage_in, usage_in_tail};
 pub use writer::Writer;
 
 use crate::wire::capability::{CallIds, PastReasoning, Quirks, ThinkingSwitch};
@@ -73,4 +75,5 @@ pub const QUIRKS: Quirks = Quirks {
     stream_options: false,
     openai_members: false,
     cache_marks: false,
+    reasons_optional: false,
 };

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::wire::neutral::{CallKind, Citation, Event, Finish, Signature, Sink, Unintelligible};
 use crate::wire::{Dialect, Usage};
 
-use super::chunk::{CallIn, Candidate, Chunk, PartIn, Piece, finish_of};
+use super::chunk::{CallIn, Candidate, Chunk, Feedback, PartIn, Piece, finish_of};
 use super::citations;
 use super::error::error_of_value;
 use super::logprobs::chat_logprobs;
@@ -105,11 +105,8 @@ impl Reader {
             .usage_metadata
             .as_ref()
             .map(|metadata| metadata.usage());
-        let feedback = chunk
-            .prompt_feedback
-            .and_then(|feedback| feedback.block_reason);
-        let reason = feedback.filter(|reason| !reason.0.is_empty());
-        self.is_blocked |= reason.is_some_and(|reason| reason.0 != "BLOCKED_REASON_UNSPECIFIED");
+        let feedback = chunk.prompt_feedback.as_ref();
+        self.is_blocked |= feedback.is_some_and(Feedback::is_block);
         for candidate in chunk.candidates.unwrap_or_default() {
             self.candidate(candidate, sink)?;
         }

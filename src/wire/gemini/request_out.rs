@@ -6,6 +6,7 @@ use crate::wire::Dialect;
 use crate::wire::capability::Target;
 use crate::wire::neutral::{Loss, Losses, Refused, Request};
 use crate::wire::translate::Written;
+use crate::wire::tree;
 
 use super::config_out::config;
 use super::content_out::contents;
@@ -28,7 +29,7 @@ pub fn write_request(
     };
     Ok(Written {
         path: format!("{}:{method}", model_path(target.model)),
-        body: Value::Object(body).to_string().into_bytes(),
+        body: tree::bytes_of(&Value::Object(body)),
     })
 }
 

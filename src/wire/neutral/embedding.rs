@@ -2,6 +2,8 @@
 
 use crate::wire::Usage;
 
+use super::{Loss, Losses, Refused};
+
 /// A request for vectors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbeddingRequest {
@@ -20,6 +22,22 @@ pub struct EmbeddingRequest {
     /// The document's title (Gemini).
     pub title: Option<String>,
     pub user: Option<String>,
+}
+
+impl EmbeddingRequest {
+    /// The texts, for an upstream that takes nothing else.
+    ///
+    /// # Errors
+    /// For token ids, where that loss is refused.
+    pub fn texts(&self, losses: &mut Losses) -> Result<&[String], Refused> {
+        match &self.input {
+            EmbeddingInput::Texts(texts) => Ok(texts),
+            EmbeddingInput::Tokens => {
+                losses.note(Loss::TokenPrompt)?;
+                Ok(&[])
+            }
+        }
+    }
 }
 
 /// What is to be turned into vectors.

@@ -1,9 +1,12 @@
 //! Whole answers for a client of `/api/chat` or `/api/generate`.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+use serde_json::Value;
 
 use crate::wire::neutral::{Answer, Choice, Finish, Part, Request};
 use crate::wire::translate::{Elapsed, Naming};
+use crate::wire::tree::{Json, Object};
 
 use super::message_out::{calls, reasoning};
 use super::writer::{Tail, done_reason, time_text};
@@ -19,19 +22,17 @@ pub fn write_answer(
     let parts: &[Part] = choice.map_or(&[], |choice| &choice.parts);
     let mut body = head(asked, naming, elapsed);
     let (mut text, thinking) = (text(parts), reasoning(parts));
-    text.push_str(choice.map_or("", words_of_refusal));
+    text += choice.map_or("", words_of_refusal);
     if asked.is_prompt {
-        body.insert("response".into(), text.into());
+        body.put("response", text);
         if !thinking.is_empty() {
-            body.insert("thinking".into(), thinking.into());
+            body.put("thinking", thinking);
         }
     } else {
-        body.insert("message".into(), message(parts, text, thinking).into());
+        body.put("message", message(parts, text, thinking));
     }
     let logprobs = choice.and_then(|choice| choice.logprobs.as_ref()?.get("content"));
-    if let Some(list) = logprobs.filter(|list| list.is_array()) {
-        body.insert("logprobs".into(), list.clone());
-    }
+    body.put_some("logprobs", logprobs.filter(|list| list.is_array()));
     let tail = Tail {
         reason: done_reason(choice.and_then(|choice| choice.finish.as_ref())),
         elapsed,
@@ -39,7 +40,7 @@ pub fn write_answer(
         first_piece: Elapsed::ZERO,
         usage: answer.usage.unwrap_or_default(),
     };
-    let mut written = Value::Object(body).to_string().into_bytes();
+    let mut written = body.bytes();
     written.pop();
     tail.write(&mut written);
     written.push(b'}');
@@ -51,17 +52,14 @@ pub fn write_answer(
 pub fn load_answer(asked: &Request, naming: &Naming) -> Vec<u8> {
     let mut body = head(asked, naming, Elapsed::ZERO);
     if asked.is_prompt {
-        body.insert("response".into(), "".into());
+        body.put("response", "");
     } else {
-        body.insert(
-            "message".into(),
-            message(&[], String::new(), String::new()).into(),
-        );
+        body.put("message", message(&[], "".into(), String::new()));
     }
-    body.insert("done".into(), true.into());
+    body.put("done", true);
     let reason = if is_unload(asked) { "unload" } else { "load" };
-    body.insert("done_reason".into(), reason.into());
-    let mut written = Value::Object(body).to_string().into_bytes();
+    body.put("done_reason", reason);
+    let mut written = body.bytes();
     written.push(b'\n');
     written
 }
@@ -78,12 +76,9 @@ fn is_unload(asked: &Request) -> bool {
     }
 }
 
-fn head(asked: &Request, naming: &Naming, elapsed: Elapsed) -> Map<String, Value> {
-    let mut body = Map::new();
-    body.insert("model".into(), asked.model.as_str().into());
-    let time = time_text(naming.created, elapsed);
-    body.insert("created_at".into(), time.into());
-    body
+fn head<'a>(asked: &'a Request, naming: &Naming, elapsed: Elapsed) -> Object<'a> {
+    let head = Object::default().with("model", &asked.model);
+    head.with("created_at", time_text(naming.created, elapsed))
 }
 
 /// The vendor's words for a refusal that the model itself has not worded; Ollama has no other place for them.
@@ -98,26 +93,26 @@ fn words_of_refusal(choice: &Choice) -> &str {
     }
 }
 
-fn message(parts: &[Part], text: String, thinking: String) -> Map<String, Value> {
-    let mut message = Map::new();
-    message.insert("role".into(), "assistant".into());
-    message.insert("content".into(), text.into());
+fn message<'a>(parts: &[Part], text: Cow<'a, str>, thinking: String) -> Object<'a> {
+    let mut message = Object::default()
+        .with("role", "assistant")
+        .with("content", text);
     if !thinking.is_empty() {
-        message.insert("thinking".into(), thinking.into());
+        message.put("thinking", thinking);
     }
-    let calls: Vec<Value> = calls(parts).collect();
+    let calls: Vec<Json<'a>> = calls(parts).map(Json::from).collect();
     if !calls.is_empty() {
-        message.insert("tool_calls".into(), calls.into());
+        message.put("tool_calls", calls);
     }
     message
 }
 
 /// The text as a stream would have brought it.
-fn text(parts: &[Part]) -> String {
+fn text(parts: &[Part]) -> Cow<'_, str> {
     let texts = parts.iter().filter_map(|part| match part {
-        Part::Text(text) => Some(text.text.as_str()),
-        Part::Refusal(text) => Some(text.as_str()),
+        Part::Text(text) => Some(Cow::Borrowed(text.text.as_str())),
+        Part::Refusal(text) => Some(Cow::Borrowed(text.as_str())),
         _ => None,
     });
-    texts.collect()
+    texts.reduce(|all, text| all + text).unwrap_or_default()
 }

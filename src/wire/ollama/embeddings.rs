@@ -4,12 +4,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::wire::Usage;
-use crate::wire::members::{Members, wrong};
+use crate::wire::members::{Element, Members, elements, wrong};
 use crate::wire::neutral::{
     EmbeddingAnswer, EmbeddingInput, EmbeddingRequest, Loss, Losses, Malformed, Refused,
     Unintelligible,
 };
+use crate::wire::parsed::Parsed;
 use crate::wire::translate::{RequestLine, Written};
+use crate::wire::tree;
 
 /// Reads a client's request; `prompt` is the older form's member.
 ///
@@ -23,17 +25,19 @@ pub fn read_embedding_request(
     let model = members.text("model")?.or(line.model.map(str::to_owned));
     let prompt = members.text("prompt")?;
     let path = members.path_of("input");
-    let input = members.take("input");
+    let input = members.parsed("input");
     let is_single = prompt.is_some() && input.is_none();
     let texts = match (input, prompt) {
         (None, Some(prompt)) => vec![prompt],
         (None, None) => Vec::new(),
-        (Some(Value::String(text)), _) => vec![text],
-        (Some(list @ Value::Array(_)), _) => {
-            let mut list = Members::of(json!({ "input": list }), String::new())?;
-            list.texts("input")?
+        (Some(Parsed::String(text)), _) => vec![text.into_owned()],
+        (Some(list @ Parsed::Array(_)), _) => {
+            let texts = elements(list, &path)?.into_iter().map(Element::text);
+            texts.collect::<Result<_, _>>()?
         }
-        (Some(other), _) => return Err(wrong(path, "a string or a list of strings", &other)),
+        (Some(other), _) => {
+            return Err(wrong(path, "a string or a list of strings", &other.into()));
+        }
     };
     Ok(EmbeddingRequest {
         model: model.unwrap_or_default(),
@@ -57,13 +61,7 @@ pub fn write_embedding_request(
     model: &str,
     losses: &mut Losses,
 ) -> Result<Written, Refused> {
-    let texts = match &request.input {
-        EmbeddingInput::Texts(texts) => texts.as_slice(),
-        EmbeddingInput::Tokens => {
-            losses.note(Loss::TokenPrompt)?;
-            &[]
-        }
-    };
+    let texts = request.texts(losses)?;
     let mut body = Map::new();
     body.insert("model".into(), model.into());
     body.insert("input".into(), json!(texts));
@@ -78,7 +76,7 @@ pub fn write_embedding_request(
     losses.note_if(request.user.is_some(), Loss::User)?;
     Ok(Written {
         path: "/api/embed".into(),
-        body: Value::Object(body).to_string().into_bytes(),
+        body: tree::bytes_of(&Value::Object(body)),
     })
 }
 
@@ -109,13 +107,7 @@ pub fn read_embedding_answer(body: &[u8]) -> Result<EmbeddingAnswer, Unintelligi
     Ok(EmbeddingAnswer {
         model: answer.model.unwrap_or_default(),
         vectors,
-        usage: answer.prompt_eval_count.map(|count| {
-            let usage = Usage {
-                input_uncached: count,
-                ..Usage::default()
-            };
-            usage.bounded()
-        }),
+        usage: answer.prompt_eval_count.map(Usage::of_input),
     })
 }
 

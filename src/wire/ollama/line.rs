@@ -68,17 +68,22 @@ pub struct FunctionLine<'a> {
 /// More than this is no count, and sums of less do not overflow.
 const TOKENS_MAX: u64 = 1 << 48;
 
+/// What `prompt_eval_count` and `eval_count` say; a count that is missing is 0 (a prompt that the cache answered has none).
+pub fn usage_of(input: Option<u64>, output: Option<u64>) -> Option<Usage> {
+    if input.is_none() && output.is_none() {
+        return None;
+    }
+    Some(Usage {
+        input_uncached: input.unwrap_or(0).min(TOKENS_MAX),
+        output: output.unwrap_or(0).min(TOKENS_MAX),
+        ..Usage::default()
+    })
+}
+
 impl Line<'_> {
-    /// The counts of the last line; a count that is missing is 0 (a prompt that the cache answered has none).
+    /// The counts of the last line.
     pub fn usage(&self) -> Option<Usage> {
-        if self.prompt_eval_count.is_none() && self.eval_count.is_none() {
-            return None;
-        }
-        Some(Usage {
-            input_uncached: self.prompt_eval_count.unwrap_or(0).min(TOKENS_MAX),
-            output: self.eval_count.unwrap_or(0).min(TOKENS_MAX),
-            ..Usage::default()
-        })
+        usage_of(self.prompt_eval_count, self.eval_count)
     }
 
     /// Why the answer ended.

@@ -12,6 +12,7 @@ mod message_out;
 mod reader;
 mod request_in;
 mod request_out;
+mod watcher;
 mod writer;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use error::{read_error, write_error};
 pub use reader::Reader;
 pub use request_in::{is_load, read_request};
 pub use request_out::write_request;
+pub use watcher::{Counts, Watcher, usage_in_tail};
 pub use writer::Writer;
 
 use crate::wire::capability::{CallIds, PastReasoning, Quirks, ThinkingSwitch};
@@ -59,6 +61,7 @@ pub const QUIRKS: Quirks = Quirks {
     stream_options: false,
     openai_members: false,
     cache_marks: false,
+    reasons_optional: false,
 };
 
 /// Ollama names no bound on stop texts; more than this is no request.

@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use crate::wire::members::{Members, whole, wrong};
+use crate::wire::members::{Element, Members, elements, whole, wrong};
 use crate::wire::neutral::{
     Effort, Format, Malformed, Message, Part, Request, Role, Sampling, Schema, Text, Thinking,
     ThinkingMode, Tool, ToolKind,
 };
+use crate::wire::parsed::Parsed;
 use crate::wire::translate::RequestLine;
 use crate::wire::{Dialect, Operation};
 
@@ -205,11 +206,14 @@ fn read_options(
         logit_bias: None,
     };
     let path = options.path_of("stop");
-    request.stop = match options.take("stop") {
+    request.stop = match options.parsed("stop") {
         None => Vec::new(),
-        Some(Value::String(text)) => vec![text],
-        Some(Value::Array(texts)) => stop_texts(&path, texts)?,
-        Some(other) => return Err(wrong(path, "a list of strings", &other)),
+        Some(Parsed::String(text)) => vec![text.into_owned()],
+        Some(list @ Parsed::Array(_)) => {
+            let texts = elements(list, &path)?.into_iter().map(Element::text);
+            texts.collect::<Result<_, _>>()?
+        }
+        Some(other) => return Err(wrong(path, "a list of strings", &other.into())),
     };
     let mut unbounded = None;
     if let Some(bound) = options.number("num_predict")? {
@@ -224,12 +228,4 @@ fn read_options(
         own.insert("num_predict".into(), unbounded.into());
     }
     Ok(own)
-}
-
-fn stop_texts(path: &str, texts: Vec<Value>) -> Result<Vec<String>, Malformed> {
-    let text = |(at, value): (usize, Value)| match value {
-        Value::String(text) => Ok(text),
-        other => Err(wrong(format!("{path}[{at}]"), "a string", &other)),
-    };
-    texts.into_iter().enumerate().map(text).collect()
 }

@@ -9,6 +9,7 @@ use crate::wire::neutral::{
     ToolChoice, ToolKind,
 };
 use crate::wire::translate::Written;
+use crate::wire::tree;
 
 use super::message_out::{messages, plain_text, take_images};
 use super::request_in::{BESIDE_FUNCTION, is_load};
@@ -61,7 +62,7 @@ pub fn write_request(
     let path = if is_prompt { "/generate" } else { "/chat" };
     Ok(Written {
         path: format!("/api{path}"),
-        body: Value::Object(body).to_string().into_bytes(),
+        body: tree::bytes_of(&Value::Object(body)),
     })
 }
 

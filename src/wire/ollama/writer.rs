@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::wire::Usage;
 use crate::wire::json;
+use crate::wire::literal::push as literal;
 use crate::wire::neutral::{CallKind, Error, Event, Finish, Request, arguments_object};
 use crate::wire::translate::{Elapsed, Naming};
 
@@ -324,8 +325,4 @@ pub fn time_text(created: u64, elapsed: Duration) -> String {
     let mut text = Vec::new();
     Clock::default().write(created, elapsed, &mut text);
     String::from_utf8(text).unwrap_or_default()
-}
-
-fn literal(text: &str, out: &mut Vec<u8>) {
-    serde_json::to_writer(&mut *out, text).expect("a string always serialises");
 }

@@ -1,10 +1,9 @@
 //! Answers: usage out of a complete one, and the errors and model lists that weir writes itself.
 
-use memchr::memmem;
 use serde_json::{Value, json};
 
 use crate::wire::Usage;
-use crate::wire::json as scan;
+use crate::wire::json::{self as scan, Name};
 
 /// An error in OpenAI's shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,18 +129,34 @@ pub fn model_list<'a>(models: impl Iterator<Item = (&'a str, &'a str)>) -> Value
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cut;
 
-/// The usage in a complete answer, if it reports one. Brackets and strings are looked at, the rest of the grammar is not.
+/// The usage in a complete answer, if it reports one.
 ///
 /// # Errors
 /// When the answer is cut, or no JSON object or array.
 pub fn usage_of_whole(text: &[u8]) -> Result<Option<Usage>, Cut> {
+    let mut found = None;
+    members_of_whole(text, |key, value| take_usage(key, value, &mut found))?;
+    Ok(found)
+}
+
+/// Walks the members of a complete answer; an array has none. Brackets and strings are looked at, the rest of the grammar is not.
+///
+/// # Errors
+/// When the answer is cut, or no JSON object or array.
+pub fn members_of_whole<'a>(
+    text: &'a [u8],
+    mut visit: impl FnMut(&'a [u8], &'a [u8]),
+) -> Result<(), Cut> {
     let start = scan::skip_space(text, 0);
     match text.get(start) {
-        Some(b'{') => usage_of_object(text).map_err(|_| Cut),
+        Some(b'{') => {
+            let read = scan::members(text, |key, member| visit(key, &text[member.value]));
+            read.map(|_| ()).map_err(|_| Cut)
+        }
         Some(b'[') => {
             let value = scan::value(text, start).map_err(|_| Cut)?;
             let ends = scan::skip_space(text, value.end) == text.len();
-            if ends { Ok(None) } else { Err(Cut) }
+            if ends { Ok(()) } else { Err(Cut) }
         }
         _ => Err(Cut),
     }
@@ -149,43 +164,39 @@ pub fn usage_of_whole(text: &[u8]) -> Result<Option<Usage>, Cut> {
 
 /// The usage in an answer or an event: its top-level `usage`, or that of the `response` inside it.
 pub fn usage_of(object: &[u8]) -> Option<Usage> {
-    usage_of_object(object).ok().flatten()
+    let mut found = None;
+    let read = scan::members(object, |key, member| {
+        take_usage(key, &object[member.value], &mut found);
+    });
+    read.ok().and(found)
 }
 
-fn usage_of_object(object: &[u8]) -> Result<Option<Usage>, scan::Malformed> {
-    let mut found = None;
-    scan::members(object, |key, member| {
-        let value = &object[member.value];
-        match key {
-            b"usage" => found = usage_value(value).or(found),
-            b"response" if value.starts_with(b"{") => found = usage_of(value).or(found),
-            _ => {}
-        }
-    })?;
-    Ok(found)
+fn take_usage(key: &[u8], value: &[u8], found: &mut Option<Usage>) {
+    match key {
+        b"usage" => *found = usage_value(value).or(*found),
+        b"response" if value.starts_with(b"{") => *found = usage_of(value).or(*found),
+        _ => {}
+    }
 }
+
+/// The member that holds what was used.
+pub(super) static USAGE: Name = Name::new("\"usage\"");
 
 /// The usage near the end of an answer whose beginning is no longer held.
 pub fn usage_in_tail(tail: &[u8]) -> Option<Usage> {
-    const NAME: &[u8] = b"\"usage\"";
-    let found = memmem::rfind(tail, NAME)?;
-    let colon = scan::skip_space(tail, found + NAME.len());
-    if tail.get(colon) != Some(&b':') {
-        return None;
-    }
-    let value = scan::value(tail, scan::skip_space(tail, colon + 1)).ok()?;
-    usage_value(&tail[value])
+    USAGE.values(tail).last().and_then(usage_value)
 }
 
-/// Reads Chat's, Completions', Embeddings' and Responses' usage objects; they differ in names only, and some servers send both
+/// Reads Chat's, Completions', Embeddings', Responses' and Realtime's usage objects; they differ in names only, and some servers send both
 /// names. What is absent, null or of another type counts as not reported.
 fn usage_value(value: &[u8]) -> Option<Usage> {
     let (mut input, mut output, mut total) = (None, None, None);
     let (mut cache_read, mut cache_write, mut reasoning) = (0, 0, 0);
+    let (mut cache_write_1h, mut audio_input, mut audio_output) = (0, 0, 0);
     let details = |object: &[u8], found: &mut dyn FnMut(&[u8], u64)| {
         // Details that are no object are no details.
         let _ = scan::members(object, |key, member| {
-            if let Some(count) = number(&object[member.value]) {
+            if let Some(count) = scan::whole_number(&object[member.value]) {
                 found(key, count);
             }
         });
@@ -193,27 +204,31 @@ fn usage_value(value: &[u8]) -> Option<Usage> {
     scan::members(value, |key, member| {
         let text = &value[member.value];
         match key {
-            b"prompt_tokens" | b"input_tokens" => input = number(text).or(input),
-            b"completion_tokens" | b"output_tokens" => output = number(text).or(output),
-            b"total_tokens" => total = number(text).or(total),
-            b"prompt_tokens_details" | b"input_tokens_details" => {
+            b"prompt_tokens" | b"input_tokens" => input = scan::whole_number(text).or(input),
+            b"completion_tokens" | b"output_tokens" => output = scan::whole_number(text).or(output),
+            b"total_tokens" => total = scan::whole_number(text).or(total),
+            b"prompt_tokens_details" | b"input_tokens_details" | b"input_token_details" => {
                 details(text, &mut |key, count| match key {
                     b"cached_tokens" => cache_read = count,
                     b"cache_write_tokens" => cache_write = count,
+                    b"audio_tokens" => audio_input = count,
                     _ => {}
                 });
+                cache_write_1h = written_for_longer(text);
             }
-            b"completion_tokens_details" | b"output_tokens_details" => {
-                details(text, &mut |key, count| {
-                    if key == b"reasoning_tokens" {
-                        reasoning = count;
-                    }
+            b"completion_tokens_details" | b"output_tokens_details" | b"output_token_details" => {
+                details(text, &mut |key, count| match key {
+                    b"reasoning_tokens" => reasoning = count,
+                    b"audio_tokens" => audio_output = count,
+                    _ => {}
                 });
             }
             _ => {}
         }
     })
     .ok()?;
+    // An object without counts has reported nothing.
+    input.or(output).or(total)?;
     let output = output.unwrap_or(0);
     // Rerankers report only a total.
     let input = input.unwrap_or_else(|| total.unwrap_or(0).saturating_sub(output));
@@ -225,12 +240,31 @@ fn usage_value(value: &[u8]) -> Option<Usage> {
         cache_write,
         output,
         reasoning: reasoning.min(output),
+        cache_write_1h,
+        audio_input,
+        audio_output,
+        ..Usage::default()
     };
     Some(usage.bounded())
 }
 
-fn number(text: &[u8]) -> Option<u64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+/// What is written to a cache for twelve hours, out of the details of an input.
+fn written_for_longer(details: &[u8]) -> u64 {
+    let mut found = 0;
+    // Few answers have it, and it is a level deeper than all other counts.
+    if memchr::memmem::find(details, b"\"ttl_12h_tokens\"").is_some() {
+        let _ = scan::members(details, |_, member| {
+            let inner = &details[member.value];
+            if inner.starts_with(b"{") {
+                let _ = scan::members(inner, |key, member| {
+                    if key == b"ttl_12h_tokens" {
+                        found = scan::whole_number(&inner[member.value]).unwrap_or(0);
+                    }
+                });
+            }
+        });
+    }
+    found
 }
 
 #[cfg(test)]
@@ -332,13 +366,21 @@ mod tests {
                 output,
                 reasoning,
                 cache_write: 0,
+                ..Usage::default()
             };
             assert_eq!(usage_of(text.as_bytes()), Some(expected), "{text}");
         }
         let tail = br#"2],"index":1}],"model":"m","usage":{"prompt_tokens":4,"total_tokens":4}}"#;
         assert_eq!(usage_in_tail(tail).unwrap().input(), 4);
         assert_eq!(usage_in_tail(br#""usage":{"prompt_tokens":4"#), None);
-        for none in [r#"{"usage":null}"#, "{}", "[]", r#"{"usage":"#] {
+        for none in [
+            r#"{"usage":null}"#,
+            r#"{"usage":{}}"#,
+            r#"{"usage":{"type":"duration","seconds":9}}"#,
+            "{}",
+            "[]",
+            r#"{"usage":"#,
+        ] {
             assert_eq!(usage_of(none.as_bytes()), None, "{none}");
         }
     }

@@ -6,7 +6,7 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::wire::members::{Members, wrong};
+use crate::wire::members::{Members, Path, wrong};
 use crate::wire::neutral::{
     EmbeddingAnswer, EmbeddingInput, EmbeddingRequest, Loss, Losses, Malformed, Refused,
     Unintelligible,
@@ -47,7 +47,7 @@ pub fn read_embedding_request(
 }
 
 /// A text, texts, token ids, or lists of token ids.
-fn read_input(input: Value, path: String) -> Result<EmbeddingInput, Malformed> {
+fn read_input(input: Value, path: Path) -> Result<EmbeddingInput, Malformed> {
     const EXPECTED: &str = "a string, a list of strings or lists of token ids";
     let list = match input {
         Value::String(text) => return Ok(EmbeddingInput::Texts(vec![text])),
@@ -62,7 +62,7 @@ fn read_input(input: Value, path: String) -> Result<EmbeddingInput, Malformed> {
     }
     let text = |(at, entry): (usize, Value)| match entry {
         Value::String(text) => Ok(text),
-        other => Err(wrong(format!("{path}[{at}]"), "a string", &other)),
+        other => Err(wrong(path.element(at), "a string", &other)),
     };
     let texts: Result<Vec<String>, Malformed> = list.into_iter().enumerate().map(text).collect();
     Ok(EmbeddingInput::Texts(texts?))
@@ -77,13 +77,7 @@ pub fn write_embedding_request(
     model: &str,
     losses: &mut Losses,
 ) -> Result<Written, Refused> {
-    let texts = match &request.input {
-        EmbeddingInput::Texts(texts) => texts.as_slice(),
-        EmbeddingInput::Tokens => {
-            losses.note(Loss::TokenPrompt)?;
-            &[]
-        }
-    };
+    let texts = request.texts(losses)?;
     let mut body = Map::new();
     body.insert("model".into(), model.into());
     body.insert("input".into(), json!(texts));
@@ -148,13 +142,7 @@ pub fn read_embedding_answer(body: &[u8]) -> Result<EmbeddingAnswer, Unintelligi
             .into_iter()
             .map(|entry| entry.embedding.0)
             .collect(),
-        usage: tokens.map(|count| {
-            let usage = Usage {
-                input_uncached: count,
-                ..Usage::default()
-            };
-            usage.bounded()
-        }),
+        usage: tokens.map(Usage::of_input),
     })
 }
 

@@ -1,13 +1,12 @@
 //! Streams: what an event means, which of it the client did not ask for, and whether the stream has ended as its operation demands.
 
 use bytes::Bytes;
-use memchr::memmem;
 
-use crate::wire::json::{self, Edits, Member};
-use crate::wire::streams::{Ending, Glance, StreamError};
-use crate::wire::{Operation, Usage, sse};
+use crate::wire::json::{self, Edits, Member, Name};
+use crate::wire::streams::{Ending, Glance, StreamError, Tally};
+use crate::wire::{Operation, Spoken, Usage, sse};
 
-use super::{answer, refusal};
+use super::{answer, refusal, speech};
 
 /// Reads the events of one stream, in order.
 #[derive(Debug)]
@@ -21,6 +20,7 @@ pub struct Reader {
     /// `None` where the number of choices is not known.
     unfinished: Option<u64>,
     usage: Option<Usage>,
+    tally: Option<Tally>,
 }
 
 impl Reader {
@@ -32,11 +32,25 @@ impl Reader {
             ended: false,
             unfinished: choices,
             usage: None,
+            tally: None,
         }
+    }
+
+    /// Keeps what the stream says until it is counted.
+    pub fn keep_tally(&mut self) {
+        self.tally = Some(Tally::default());
     }
 
     /// Reads one whole event.
     pub fn read(&mut self, event: Bytes) -> Glance {
+        let glance = self.look(event);
+        if let Some(tally) = &mut self.tally {
+            tally.event_over(self.usage);
+        }
+        glance
+    }
+
+    fn look(&mut self, event: Bytes) -> Glance {
         let parsed = sse::parse(&event);
         let data = parsed.data.bytes();
         if data.is_empty() && parsed.name.is_none() {
@@ -57,6 +71,9 @@ impl Reader {
             };
             return Glance::Error(Box::new(error));
         }
+        if let Some(tally) = &mut self.tally {
+            speech::say(self.operation, parsed.name, data, tally.spoken());
+        }
         if self.is_last(parsed.name, data) {
             self.usage = answer::usage_of(data).or(self.usage);
             self.ended = true;
@@ -65,7 +82,7 @@ impl Reader {
         self.unfinished = self
             .unfinished
             .map(|left| left.saturating_sub(finishes(data)));
-        if !mentions_usage(data) {
+        if !answer::USAGE.is_in(data) {
             return Glance::Content(Some(event));
         }
         self.usage = answer::usage_of(data).or(self.usage);
@@ -78,6 +95,11 @@ impl Reader {
             sse::Data::None | sse::Data::Joined(_) => Some(event.clone()),
         };
         Glance::Content(hidden)
+    }
+
+    /// What was said and is in no count, if it was kept.
+    pub fn said(&mut self) -> Spoken {
+        self.tally.as_mut().map(Tally::take).unwrap_or_default()
     }
 
     /// The last usage reported so far.
@@ -137,7 +159,7 @@ fn is_error(name: Option<&[u8]>, data: &[u8]) -> bool {
     if name == Some(b"error") {
         return true;
     }
-    if memmem::find(data, b"\"error\"").is_none() {
+    if !ERROR.is_in(data) {
         return false;
     }
     let mut error = false;
@@ -153,22 +175,14 @@ fn is_error(name: Option<&[u8]>, data: &[u8]) -> bool {
     read.is_ok() && error
 }
 
-/// How many choices of a chunk have a finish reason. A quote inside a JSON string is escaped, so that the name in quotes
-/// can only be a key or a whole value. Some engines send an empty reason while a choice goes on.
-fn finishes(data: &[u8]) -> u64 {
-    const NAME: &[u8] = b"\"finish_reason\"";
-    let reasons = memmem::find_iter(data, NAME).filter(|found| {
-        let colon = json::skip_space(data, found + NAME.len());
-        let value = json::skip_space(data, colon + 1);
-        data.get(colon) == Some(&b':')
-            && data.get(value) == Some(&b'"')
-            && data.get(value + 1) != Some(&b'"')
-    });
-    reasons.count() as u64
-}
+static ERROR: Name = Name::new("\"error\"");
+static FINISH_REASON: Name = Name::new("\"finish_reason\"");
 
-fn mentions_usage(data: &[u8]) -> bool {
-    memmem::find(data, b"\"usage\"").is_some()
+/// How many choices of a chunk have a finish reason. Some engines send an empty reason while a choice goes on.
+fn finishes(data: &[u8]) -> u64 {
+    let reasons = FINISH_REASON.rests(data);
+    let said = reasons.filter(|rest| rest.starts_with(b"\"") && !rest.starts_with(b"\"\""));
+    said.count() as u64
 }
 
 /// The event without its `usage`; `None` where it carried nothing else.

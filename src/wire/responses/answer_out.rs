@@ -4,6 +4,7 @@ use crate::wire::neutral::{Answer, Event, Finish, Request, replay};
 use crate::wire::translate::{Elapsed, Naming};
 
 use super::Writer;
+use super::settings::Asked;
 
 /// The body of the answer.
 pub fn write_answer(
@@ -12,11 +13,11 @@ pub fn write_answer(
     naming: &Naming,
     elapsed: Elapsed,
 ) -> Vec<u8> {
-    let mut writer = Writer::served(asked, naming, answer.service_tier.as_deref());
+    let mut writer = Writer::of_whole(asked, naming);
     let first = answer.choices.first();
     let mut logprobs = first.and_then(|choice| choice.logprobs.clone());
     let is_cut = first.is_none_or(|choice| choice.finish.is_none());
-    // The events around the object; only the object is asked for.
+    // What the writer leaves of each event; only the object is asked for.
     let mut around = Vec::new();
     replay(answer, &mut |event| {
         let is_text = matches!(event, Event::Text { choice: 0, .. });
@@ -37,5 +38,10 @@ pub fn write_answer(
         }
         around.clear();
     });
-    writer.whole(elapsed)
+    let said = Asked {
+        request: asked,
+        naming,
+        tier: answer.service_tier.as_deref(),
+    };
+    writer.whole(said, elapsed)
 }

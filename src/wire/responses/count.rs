@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::wire::capability::Target;
 use crate::wire::neutral::{Losses, Refused, Request};
 use crate::wire::translate::Written;
+use crate::wire::tree;
 
 use super::request_out;
 
@@ -36,7 +37,7 @@ pub fn write_count_request(
         .collect();
     Ok(Written {
         path: "/responses/input_tokens".to_owned(),
-        body: Value::Object(counted).to_string().into_bytes(),
+        body: tree::bytes_of(&Value::Object(counted)),
     })
 }
 

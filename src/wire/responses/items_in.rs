@@ -3,13 +3,13 @@
 use serde_json::{Map, Value};
 
 use crate::wire::Dialect;
+use crate::wire::members::Members;
 use crate::wire::neutral::{
     Call, CallKind, Malformed, Message, Part, Reasoning, Role, Signature, ToolResult,
 };
 
 use super::head;
 use super::local::Local;
-use super::members::{Members, must_be};
 use super::parts_in;
 use super::request_in::plain;
 
@@ -30,8 +30,7 @@ impl Turns {
 
     /// # Errors
     /// Where the item's type is known and a member of it is not what it must be.
-    pub fn read_item(&mut self, place: String, item: Value) -> Result<(), Malformed> {
-        let mut members = Members::new(place, item)?;
+    pub fn read_item(&mut self, mut members: Members<'_>) -> Result<(), Malformed> {
         let kind = match members.peek("type") {
             Some(kind) => kind.to_owned(),
             None if members.has("role") => "message".to_owned(),
@@ -54,7 +53,7 @@ impl Turns {
         }
     }
 
-    fn message(&mut self, mut item: Members) -> Result<(), Malformed> {
+    fn message(&mut self, mut item: Members<'_>) -> Result<(), Malformed> {
         let role = item.needed_text("role")?;
         let role = match role.as_str() {
             "user" => Role::User,
@@ -63,11 +62,11 @@ impl Turns {
             "developer" => Role::Developer,
             _ => {
                 let roles = "`user`, `assistant`, `system` or `developer`";
-                return Err(must_be(item.place_of("role"), roles, &Value::String(role)));
+                return Err(item.wrong("role", roles, &Value::String(role)));
             }
         };
-        let place = item.place_of("content");
-        let content = item.take("content");
+        let place = item.path_of("content");
+        let content = item.parsed("content");
         let mut rest = item.rest();
         rest.shift_remove("type");
         let parts = parts_in::read_content(&place, content, role)?;
@@ -123,7 +122,7 @@ impl Turns {
         }
     }
 
-    fn reasoning(&mut self, mut item: Members) -> Result<(), Malformed> {
+    fn reasoning(&mut self, mut item: Members<'_>) -> Result<(), Malformed> {
         let id = item.text("id")?;
         let encrypted = item.text("encrypted_content")?;
         let signature = encrypted
@@ -163,7 +162,12 @@ impl Turns {
         Ok(())
     }
 
-    fn call(&mut self, mut item: Members, kind: &str, input: &str) -> Result<(), Malformed> {
+    fn call(
+        &mut self,
+        mut item: Members<'_>,
+        kind: &str,
+        input: &'static str,
+    ) -> Result<(), Malformed> {
         let id = item.needed_text("call_id")?;
         let name = item.needed_text("name")?;
         let arguments = item.text(input)?.unwrap_or_default();
@@ -188,7 +192,7 @@ impl Turns {
         Ok(())
     }
 
-    fn local_call(&mut self, mut item: Members, local: Local) -> Result<(), Malformed> {
+    fn local_call(&mut self, mut item: Members<'_>, local: Local) -> Result<(), Malformed> {
         let id = item.needed_text("call_id")?;
         let action = item.object(local.arguments_member())?;
         let action = Value::Object(action.map(Members::rest).unwrap_or_default());
@@ -234,20 +238,20 @@ impl Turns {
         }
     }
 
-    fn result(&mut self, mut item: Members, kind: &str) -> Result<(), Malformed> {
+    fn result(&mut self, mut item: Members<'_>, kind: &str) -> Result<(), Malformed> {
         let id = match kind {
             // The call's id stands in `id` here.
             "local_shell_call_output" if !item.has("call_id") => item.needed_text("id")?,
             _ => item.needed_text("call_id")?,
         };
         let name = item.text("name")?;
-        let place = item.place_of("output");
-        let output = item.take("output");
+        let place = item.path_of("output");
+        let output = item.parsed("output");
         let is_error = kind == "apply_patch_call_output" && item.peek("status") == Some("failed");
         let parts = match output {
             // A list of what each command wrote; to models it is as good as text.
             Some(output) if kind == "shell_call_output" && output.is_array() => {
-                vec![plain(output.to_string())]
+                vec![plain(output.into_value().to_string())]
             }
             output => parts_in::read_content(&place, output, Role::Tool)?,
         };

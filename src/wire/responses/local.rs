@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::wire::neutral::{Tool, ToolKind};
+use crate::wire::parsed::Parsed;
 
 /// One of these tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl Local {
     }
 
     /// The tool of a client's definition; none where the vendor is to run it (a shell in a container).
-    pub fn of_definition(definition: &Value) -> Option<Local> {
+    pub fn of_definition(definition: &Parsed<'_>) -> Option<Local> {
         let kind = definition["type"].as_str()?;
         let local = Local::ALL.into_iter().find(|local| local.name() == kind)?;
         let place = definition["environment"]["type"].as_str();

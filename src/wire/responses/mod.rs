@@ -15,7 +15,6 @@ mod ids;
 mod items_in;
 mod items_out;
 mod local;
-mod members;
 mod parts_in;
 mod parts_out;
 mod reader;
@@ -71,4 +70,5 @@ pub const QUIRKS: Quirks = Quirks {
     stream_options: false,
     openai_members: true,
     cache_marks: false,
+    reasons_optional: false,
 };

@@ -3,10 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use crate::wire::Dialect;
+use crate::wire::members::{Members, Path, elements, wrong};
 use crate::wire::neutral::{CacheMark, Malformed, Media, Part, Role, Source, Text};
 
+use crate::wire::parsed::Parsed;
+
 use super::annotations;
-use super::members::{Members, must_be};
 use super::request_in::plain;
 
 /// Text, or a list of parts; nothing at all is no parts.
@@ -14,28 +16,26 @@ use super::request_in::plain;
 /// # Errors
 /// Where it is neither, or a part is not what its type asks for.
 pub fn read_content(
-    place: &str,
-    content: Option<Value>,
+    path: &Path,
+    content: Option<Parsed<'_>>,
     role: Role,
 ) -> Result<Vec<Part>, Malformed> {
     match content {
         None => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(vec![plain(text)]),
-        Some(Value::Array(list)) => list
+        Some(Parsed::String(text)) => Ok(vec![plain(text.into_owned())]),
+        Some(list @ Parsed::Array(_)) => elements(list, path)?
             .into_iter()
-            .enumerate()
-            .map(|(at, part)| read_part(format!("{place}[{at}]"), part, role))
+            .map(|part| read_part(part.members()?, role))
             .collect(),
-        Some(other) => Err(must_be(
-            place.to_owned(),
+        Some(other) => Err(wrong(
+            path.clone(),
             "a string or a list of parts",
-            &other,
+            &other.into(),
         )),
     }
 }
 
-fn read_part(place: String, part: Value, role: Role) -> Result<Part, Malformed> {
-    let mut part = Members::new(place, part)?;
+fn read_part(mut part: Members<'_>, role: Role) -> Result<Part, Malformed> {
     let kind = part.needed_text("type")?;
     match kind.as_str() {
         "input_text" | "output_text" | "text" => read_text(part),
@@ -72,16 +72,19 @@ fn unknown(part: Value, role: Role) -> Part {
     }
 }
 
-fn read_text(mut part: Members) -> Result<Part, Malformed> {
-    let annotations = part.list("annotations")?.unwrap_or_default();
+fn read_text(mut part: Members<'_>) -> Result<Part, Malformed> {
+    let annotations = part.list("annotations")?;
     Ok(Part::Text(Text {
         text: part.needed_text("text")?,
-        citations: annotations.into_iter().map(annotations::read).collect(),
+        citations: annotations
+            .into_iter()
+            .map(|it| annotations::read(it.value()))
+            .collect(),
         cache: read_mark(&mut part)?,
     }))
 }
 
-fn read_mark(part: &mut Members) -> Result<Option<CacheMark>, Malformed> {
+fn read_mark(part: &mut Members<'_>) -> Result<Option<CacheMark>, Malformed> {
     let mark = part.object("prompt_cache_breakpoint")?;
     mark.map(|mut mark| {
         Ok(CacheMark {
@@ -92,7 +95,7 @@ fn read_mark(part: &mut Members) -> Result<Option<CacheMark>, Malformed> {
     .transpose()
 }
 
-fn read_image(mut part: Members) -> Result<Media, Malformed> {
+fn read_image(mut part: Members<'_>) -> Result<Media, Malformed> {
     let source = if let Some(id) = part.text("file_id")? {
         file(id)
     } else {
@@ -103,7 +106,7 @@ fn read_image(mut part: Members) -> Result<Media, Malformed> {
                 object["url"].as_str().unwrap_or_default().to_owned()
             }
             Some(other) => {
-                return Err(must_be(part.place_of("image_url"), "a string", &other));
+                return Err(part.wrong("image_url", "a string", &other));
             }
             None => part.needed_text("image_url")?,
         };
@@ -112,7 +115,7 @@ fn read_image(mut part: Members) -> Result<Media, Malformed> {
     media(part, source)
 }
 
-fn read_file(mut part: Members) -> Result<Media, Malformed> {
+fn read_file(mut part: Members<'_>) -> Result<Media, Malformed> {
     let source = if let Some(data) = part.text("file_data")? {
         match source_of_url(data) {
             // Bare base64; the name tells what it is.
@@ -133,12 +136,9 @@ fn read_file(mut part: Members) -> Result<Media, Malformed> {
     media(part, source)
 }
 
-fn read_audio(mut part: Members) -> Result<Media, Malformed> {
+fn read_audio(mut part: Members<'_>) -> Result<Media, Malformed> {
     let Some(mut audio) = part.object("input_audio")? else {
-        return Err(super::members::missing(
-            part.place_of("input_audio"),
-            "an object",
-        ));
+        return Err(part.missing("input_audio", "an object"));
     };
     let source = Source::Base64 {
         data: audio.needed_text("data")?,
@@ -150,7 +150,7 @@ fn read_audio(mut part: Members) -> Result<Media, Malformed> {
     media(part, source)
 }
 
-fn media(mut part: Members, source: Source) -> Result<Media, Malformed> {
+fn media(mut part: Members<'_>, source: Source) -> Result<Media, Malformed> {
     Ok(Media {
         source,
         name: part.text("filename")?,

@@ -3,13 +3,14 @@
 use serde_json::{Map, Value};
 
 use crate::wire::Dialect;
+use crate::wire::members::{Members, elements};
 use crate::wire::neutral::{
     Effort, Format, Malformed, Message, Part, Request, Role, Schema, Text, Thinking, ThinkingMode,
 };
+use crate::wire::parsed::Parsed;
 use crate::wire::translate::RequestLine;
 
 use super::items_in::Turns;
-use super::members::{Members, must_be};
 use super::tools_in;
 
 /// What `include` asks for, where a slot holds it.
@@ -19,9 +20,7 @@ pub const INCLUDE_LOGPROBS: &str = "message.output_text.logprobs";
 /// # Errors
 /// Where the body is no JSON object, or a member that means something here has another type than the vendor's.
 pub fn read_request(line: &RequestLine<'_>, body: &[u8]) -> Result<Request, Malformed> {
-    let value = serde_json::from_slice(body)
-        .map_err(|error| Malformed::new("", format!("must be a JSON object: {error}")))?;
-    let mut body = Members::new("", value)?;
+    let mut body = Members::of_body(body)?;
     let model = body.text("model")?;
     let mut request = Request::new(
         Dialect::Responses,
@@ -49,24 +48,20 @@ fn read_said(body: &mut Members, request: &mut Request) -> Result<(), Malformed>
             name: None,
         });
     }
-    match body.take("input") {
+    match body.parsed("input") {
         None => {}
-        Some(Value::String(text)) => turns.push(Message {
+        Some(Parsed::String(text)) => turns.push(Message {
             role: Role::User,
-            parts: vec![plain(text)],
+            parts: vec![plain(text.into_owned())],
             name: None,
         }),
-        Some(Value::Array(items)) => {
-            for (at, item) in items.into_iter().enumerate() {
-                turns.read_item(format!("input[{at}]"), item)?;
+        Some(list @ Parsed::Array(_)) => {
+            for item in elements(list, &body.path_of("input"))? {
+                turns.read_item(item.members()?)?;
             }
         }
         Some(other) => {
-            return Err(must_be(
-                "input".to_owned(),
-                "a string or a list of items",
-                &other,
-            ));
+            return Err(body.wrong("input", "a string or a list of items", &other.into()));
         }
     }
     request.messages = turns.finish();
@@ -81,15 +76,8 @@ pub fn plain(text: String) -> Part {
 }
 
 fn read_tools(body: &mut Members, request: &mut Request) -> Result<(), Malformed> {
-    for (at, tool) in body
-        .list("tools")?
-        .unwrap_or_default()
-        .into_iter()
-        .enumerate()
-    {
-        request
-            .tools
-            .push(tools_in::read_tool(format!("tools[{at}]"), tool)?);
+    for tool in body.list("tools")? {
+        request.tools.push(tools_in::read_tool(tool)?);
     }
     if let Some(choice) = body.take("tool_choice") {
         match tools_in::read_choice(&choice)? {
@@ -120,17 +108,11 @@ fn read_settings(body: &mut Members, request: &mut Request) -> Result<(), Malfor
 fn read_include(body: &mut Members, request: &mut Request) -> Result<(), Malformed> {
     let mut others = Vec::new();
     let mut logprobs = false;
-    for (at, what) in body
-        .list("include")?
-        .unwrap_or_default()
-        .into_iter()
-        .enumerate()
-    {
+    for what in body.texts("include")? {
         match what.as_str() {
-            Some(INCLUDE_REASONING) => request.thinking.encrypted = true,
-            Some(INCLUDE_LOGPROBS) => logprobs = true,
-            Some(_) => others.push(what),
-            None => return Err(must_be(format!("include[{at}]"), "a string", &what)),
+            INCLUDE_REASONING => request.thinking.encrypted = true,
+            INCLUDE_LOGPROBS => logprobs = true,
+            _ => others.push(Value::String(what)),
         }
     }
     if !others.is_empty() {
@@ -199,19 +181,13 @@ fn read_format(mut format: Members) -> Result<Format, Malformed> {
             strict: format.flag("strict")?,
             schema: match format.object("schema")? {
                 Some(schema) => Value::Object(schema.rest()),
-                None => {
-                    return Err(super::members::missing(
-                        format.place_of("schema"),
-                        "a JSON Schema",
-                    ));
-                }
+                None => return Err(format.missing("schema", "a JSON Schema")),
             },
         })),
-        _ => Err(must_be(
-            format.place_of("type"),
-            "`text`, `json_object` or `json_schema`",
-            &Value::String(kind),
-        )),
+        _ => {
+            let kinds = "`text`, `json_object` or `json_schema`";
+            Err(format.wrong("type", kinds, &Value::String(kind)))
+        }
     }
 }
 

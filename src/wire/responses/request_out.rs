@@ -8,6 +8,7 @@ use crate::wire::neutral::{
     Effort, Format, Loss, Losses, Refused, Request, Sampling, ThinkingMode,
 };
 use crate::wire::translate::Written;
+use crate::wire::tree;
 
 use super::items_out::Items;
 use super::parts_out::Origin;
@@ -34,7 +35,7 @@ pub fn write_request(
     let body = body(request, target, losses)?;
     Ok(Written {
         path: "/responses".to_owned(),
-        body: Value::Object(body).to_string().into_bytes(),
+        body: tree::bytes_of(&Value::Object(body)),
     })
 }
 
@@ -238,9 +239,9 @@ fn write_format(request: &Request, body: &mut Map<String, Value>) {
         let mut format = settings::format_of(&request.format);
         // As with tools, silence would be taken for strict.
         if let (Format::Schema(schema), false) = (&request.format, is_own(request)) {
-            format["strict"] = schema.strict.unwrap_or(false).into();
+            format.put("strict", schema.strict.unwrap_or(false));
         }
-        text.insert("format".to_owned(), format);
+        text.insert("format".to_owned(), format.into());
     }
     if let Some(verbosity) = &request.verbosity {
         text.insert("verbosity".to_owned(), verbosity.as_str().into());

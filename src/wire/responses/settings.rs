@@ -1,27 +1,43 @@
 //! The response object: who answers, and the request's settings, which every response repeats. All that never changes is
 //! written once.
 
-use std::io::Write;
-
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 
 use crate::wire::Usage;
 use crate::wire::neutral::{Format, Part, Request, Role, Text};
 use crate::wire::translate::Naming;
+use crate::wire::tree::{Json, Object, push_count};
 
 use super::{tools_out, usage};
 
-/// A response object but for what changes.
+/// What a response object says at all times: who asked for what.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    pub request: &'a Request,
+    pub naming: &'a Naming,
+    /// The tier that has served the request, where that is known.
+    pub tier: Option<&'a str>,
+}
+
+/// A stretch of a response object that never changes.
+#[derive(Clone, Copy)]
+enum Fixed {
+    /// Up to the value of `status`.
+    Head,
+    /// From `instructions` to `model`.
+    BeforeOutput,
+    /// From `parallel_tool_calls` to `truncation`.
+    BeforeUsage,
+    /// `user` and `metadata`.
+    AfterUsage,
+}
+
+/// A response object but for what changes, for streams: they say it several times.
+#[derive(Default)]
 pub struct Frame {
     created: u64,
-    /// Up to the value of `status`.
-    before_status: Vec<u8>,
-    /// From `instructions` to `model`.
-    before_output: Vec<u8>,
-    /// From `parallel_tool_calls` to `truncation`.
-    before_usage: Vec<u8>,
-    /// `user` and `metadata`.
-    after_usage: Vec<u8>,
+    /// In the order of [`Fixed`].
+    fixed: [Vec<u8>; 4],
 }
 
 /// What a response object says at one point in time.
@@ -39,57 +55,108 @@ pub struct State<'a> {
 }
 
 impl Frame {
-    /// `tier` has served the request, where that is known.
-    pub fn new(asked: &Request, naming: &Naming, tier: Option<&str>) -> Frame {
-        let created = naming.created;
-        let before_status = format!(
-            "{{\"id\":\"resp_{}\",\"object\":\"response\",\"created_at\":{created},\"status\":\"",
-            naming.seed
-        );
+    pub fn new(asked: Asked<'_>) -> Frame {
+        let written = |fixed| {
+            let mut out = Vec::with_capacity(FIXED_BYTES);
+            asked.write(fixed, &mut out);
+            out
+        };
         Frame {
-            created,
-            before_status: before_status.into_bytes(),
-            before_output: members(&[
-                ("instructions", instructions(asked)),
-                ("max_output_tokens", asked.output_tokens_max.into()),
-                ("max_tool_calls", extra(asked, "max_tool_calls")),
-                ("model", asked.model.as_str().into()),
-            ]),
-            before_usage: members(&settings(asked, tier)),
-            after_usage: members(&[
-                ("user", Value::Null),
-                ("metadata", or(extra(asked, "metadata"), json!({}))),
-            ]),
+            created: asked.naming.created,
+            fixed: [
+                Fixed::Head,
+                Fixed::BeforeOutput,
+                Fixed::BeforeUsage,
+                Fixed::AfterUsage,
+            ]
+            .map(written),
         }
     }
 
     /// The object as it is now.
     pub fn write(&self, state: &State<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.before_status);
-        out.extend_from_slice(state.status.as_bytes());
+        let fixed = |fixed: Fixed, out: &mut Vec<u8>| {
+            out.extend_from_slice(&self.fixed[fixed as usize]);
+        };
+        state.write(self.created, fixed, out);
+    }
+}
+
+/// Most of what never changes has room in this many bytes.
+const FIXED_BYTES: usize = 512;
+
+/// What a response takes beside its output and the request's instructions, mostly.
+const AROUND_BYTES: usize = 2048;
+
+/// An object that is said once, in one pass.
+pub fn whole(asked: Asked<'_>, state: &State<'_>) -> Vec<u8> {
+    let instructions = instructions_of(asked.request).unwrap_or_default();
+    let room = state.output.len() + instructions.len() + AROUND_BYTES;
+    let mut out = Vec::with_capacity(room);
+    let fixed = |fixed, out: &mut Vec<u8>| asked.write(fixed, out);
+    state.write(asked.naming.created, fixed, &mut out);
+    out
+}
+
+impl State<'_> {
+    /// The object as it is now; `fixed` writes what never changes.
+    fn write(&self, created: u64, fixed: impl Fn(Fixed, &mut Vec<u8>), out: &mut Vec<u8>) {
+        fixed(Fixed::Head, out);
+        out.extend_from_slice(self.status.as_bytes());
         out.extend_from_slice(b"\",\"background\":false,\"completed_at\":");
-        match state.took_seconds {
-            Some(seconds) => number(self.created + seconds, out),
+        match self.took_seconds {
+            Some(seconds) => number(created + seconds, out),
             None => out.extend_from_slice(b"null"),
         }
-        out.extend_from_slice(b",\"error\":");
-        let error = state
-            .error
-            .map(|(code, message)| json!({"code": code, "message": message}));
-        value(&error.unwrap_or(Value::Null), out);
-        out.extend_from_slice(b",\"incomplete_details\":");
-        let reason = state.incomplete.map(|reason| json!({"reason": reason}));
-        value(&reason.unwrap_or(Value::Null), out);
-        out.extend_from_slice(&self.before_output);
+        let error = self.error.map(|(code, message)| {
+            let error = Object::default().with("code", code);
+            error.with("message", message)
+        });
+        put("error", error, out);
+        let reason = self.incomplete;
+        let reason = reason.map(|reason| Object::default().with("reason", reason));
+        put("incomplete_details", reason, out);
+        fixed(Fixed::BeforeOutput, out);
         out.extend_from_slice(b",\"output\":[");
-        out.extend_from_slice(state.output);
+        out.extend_from_slice(self.output);
         out.push(b']');
-        out.extend_from_slice(&self.before_usage);
+        fixed(Fixed::BeforeUsage, out);
         out.extend_from_slice(b",\"usage\":");
-        let used = state.usage.as_ref().map(usage::write);
-        value(&used.unwrap_or(Value::Null), out);
-        out.extend_from_slice(&self.after_usage);
+        match &self.usage {
+            Some(usage) => usage::write(usage, out),
+            None => out.extend_from_slice(b"null"),
+        }
+        fixed(Fixed::AfterUsage, out);
         out.push(b'}');
+    }
+}
+
+impl Asked<'_> {
+    fn write(self, fixed: Fixed, out: &mut Vec<u8>) {
+        match fixed {
+            Fixed::Head => self.write_head(out),
+            Fixed::BeforeOutput => {
+                let asked = self.request;
+                put("instructions", instructions_of(asked), out);
+                put("max_output_tokens", asked.output_tokens_max, out);
+                put("max_tool_calls", extra(asked, "max_tool_calls"), out);
+                put("model", &asked.model, out);
+            }
+            Fixed::BeforeUsage => write_settings(self.request, self.tier, out),
+            Fixed::AfterUsage => {
+                put("user", Json::Null, out);
+                let metadata = extra(self.request, "metadata");
+                put("metadata", metadata.unwrap_or_else(empty), out);
+            }
+        }
+    }
+
+    fn write_head(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"id\":\"resp_");
+        out.extend_from_slice(self.naming.seed.as_bytes());
+        out.extend_from_slice(b"\",\"object\":\"response\",\"created_at\":");
+        number(self.naming.created, out);
+        out.extend_from_slice(b",\"status\":\"");
     }
 }
 
@@ -111,59 +178,46 @@ pub fn instructions_of(asked: &Request) -> Option<&str> {
     }
 }
 
-fn instructions(asked: &Request) -> Value {
-    instructions_of(asked).into()
+fn write_settings(asked: &Request, served: Option<&str>, out: &mut Vec<u8>) {
+    let tools = asked.tools.iter();
+    let tools = tools.filter_map(|tool| tools_out::write_tool(tool, true));
+    let sampling = &asked.sampling;
+    let parallel = asked.parallel_calls.unwrap_or(true);
+    put("parallel_tool_calls", parallel, out);
+    put("previous_response_id", Json::Null, out);
+    put("prompt_cache_key", asked.cache_key.as_ref(), out);
+    put("reasoning", reasoning(asked), out);
+    put("safety_identifier", asked.user.as_ref(), out);
+    let tier = tier(served.or(asked.service_tier.as_deref()));
+    put("service_tier", tier, out);
+    put("store", false, out);
+    put("temperature", sampled(sampling.temperature.as_ref()), out);
+    put("text", text(asked), out);
+    put("tool_choice", choice(asked), out);
+    put("tools", tools.map(Json::from).collect::<Vec<_>>(), out);
+    let logprobs = u64::from(asked.logprobs.unwrap_or(0));
+    put("top_logprobs", logprobs, out);
+    put("top_p", sampled(sampling.top_p.as_ref()), out);
+    let truncation = extra(asked, "truncation");
+    put(
+        "truncation",
+        truncation.unwrap_or_else(|| "disabled".into()),
+        out,
+    );
 }
 
-fn settings(asked: &Request, served: Option<&str>) -> Vec<(&'static str, Value)> {
-    let sampled = |number: &Option<serde_json::Number>| match number {
-        Some(number) => Value::Number(number.clone()),
-        None => json!(1.0),
-    };
-    vec![
-        (
-            "parallel_tool_calls",
-            asked.parallel_calls.unwrap_or(true).into(),
-        ),
-        ("previous_response_id", Value::Null),
-        ("prompt_cache_key", asked.cache_key.as_deref().into()),
-        ("reasoning", reasoning(asked)),
-        ("safety_identifier", asked.user.as_deref().into()),
-        (
-            "service_tier",
-            tier(served.or(asked.service_tier.as_deref())).into(),
-        ),
-        ("store", false.into()),
-        ("temperature", sampled(&asked.sampling.temperature)),
-        ("text", text(asked)),
-        ("tool_choice", choice(asked)),
-        (
-            "tools",
-            asked
-                .tools
-                .iter()
-                .filter_map(|tool| tools_out::write_tool(tool, true))
-                .collect(),
-        ),
-        ("top_logprobs", asked.logprobs.unwrap_or(0).into()),
-        ("top_p", sampled(&asked.sampling.top_p)),
-        (
-            "truncation",
-            or(extra(asked, "truncation"), "disabled".into()),
-        ),
-    ]
+/// What was said, or what the vendor samples with.
+fn sampled(number: Option<&Number>) -> Json<'_> {
+    number.map_or_else(|| json!(1.0).into(), Json::from)
 }
 
-fn reasoning(asked: &Request) -> Value {
-    let mut reasoning = json!({
-        "effort": asked.thinking.effort.map(|effort| effort.name()),
-        "summary": asked.thinking.summary,
-    });
-    if let (Some(reasoning), Some(Value::Object(rest))) =
-        (reasoning.as_object_mut(), asked.extras.get("reasoning"))
-    {
-        reasoning.extend(rest.clone());
-    }
+fn reasoning(asked: &Request) -> Object<'_> {
+    let thinking = &asked.thinking;
+    let mut reasoning = Object::default()
+        .with("effort", thinking.effort.map(|effort| effort.name()))
+        .with("summary", thinking.summary.as_ref());
+    let rest = asked.extras.get("reasoning").and_then(Value::as_object);
+    reasoning.extend(rest.into_iter().flatten());
     reasoning
 }
 
@@ -183,59 +237,46 @@ fn tier(said: Option<&str>) -> &str {
         .unwrap_or("default")
 }
 
-fn text(asked: &Request) -> Value {
-    let mut text = json!({"format": format_of(&asked.format)});
-    if let Some(verbosity) = &asked.verbosity {
-        text["verbosity"] = verbosity.as_str().into();
-    }
-    text
+fn text(asked: &Request) -> Object<'_> {
+    let text = Object::default().with("format", format_of(&asked.format));
+    text.with_some("verbosity", asked.verbosity.as_ref())
 }
 
 /// The form of the answer's text, as requests and responses say it.
-pub fn format_of(format: &Format) -> Value {
+pub fn format_of(format: &Format) -> Object<'_> {
     match format {
-        Format::Text => json!({"type": "text"}),
-        Format::Json => json!({"type": "json_object"}),
-        Format::Schema(schema) => {
-            let mut format = json!({
-                "type": "json_schema",
-                "name": schema.name.as_deref().unwrap_or("response"),
-                "schema": schema.schema,
-            });
-            if let Some(description) = &schema.description {
-                format["description"] = description.as_str().into();
-            }
-            if let Some(strict) = schema.strict {
-                format["strict"] = strict.into();
-            }
-            format
-        }
+        Format::Text => Object::typed("text"),
+        Format::Json => Object::typed("json_object"),
+        Format::Schema(schema) => Object::typed("json_schema")
+            .with("name", schema.name.as_deref().unwrap_or("response"))
+            .with("schema", &schema.schema)
+            .with_some("description", schema.description.as_ref())
+            .with_some("strict", schema.strict),
     }
 }
 
-fn choice(asked: &Request) -> Value {
-    let raw = extra(asked, "tool_choice");
-    or(raw, tools_out::write_choice(asked).unwrap_or("auto".into()))
+fn choice(asked: &Request) -> Json<'_> {
+    let written = || tools_out::write_choice(asked).map(Json::from);
+    let said = extra(asked, "tool_choice").or_else(written);
+    said.unwrap_or_else(|| "auto".into())
 }
 
-fn extra(asked: &Request, name: &str) -> Value {
-    asked.extras.get(name).cloned().unwrap_or(Value::Null)
+/// A member that only this dialect has.
+fn extra<'a>(asked: &'a Request, name: &str) -> Option<Json<'a>> {
+    let said = asked.extras.get(name).filter(|value| !value.is_null());
+    said.map(Json::from)
 }
 
-fn or(value: Value, other: Value) -> Value {
-    if value.is_null() { other } else { value }
+fn empty<'a>() -> Json<'a> {
+    Object::default().into()
 }
 
-/// `,"name":value` for each.
-fn members(members: &[(&str, Value)]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (name, value) in members {
-        out.extend_from_slice(b",\"");
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"\":");
-        self::value(value, &mut out);
-    }
-    out
+/// `,"name":value`; the name needs no escapes.
+fn put<'a>(name: &str, value: impl Into<Json<'a>>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    value.into().write(out);
 }
 
 /// JSON of a value. Writing to memory does not fail, and values have string keys only.
@@ -244,5 +285,5 @@ pub fn value<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
 }
 
 pub fn number(number: u64, out: &mut Vec<u8>) {
-    write!(out, "{number}").expect("memory takes all");
+    push_count(number, out);
 }

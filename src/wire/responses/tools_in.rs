@@ -3,18 +3,18 @@
 use serde_json::{Map, Value};
 
 use crate::wire::Dialect;
+use crate::wire::members::{Element, Members, wrong};
 use crate::wire::neutral::{Allowed, Custom, Malformed, Tool, ToolChoice, ToolKind};
 
 use super::local::Local;
-use super::members::{Members, must_be};
 
 /// # Errors
 /// Where a member of a type that is known is not what it must be.
-pub fn read_tool(place: String, tool: Value) -> Result<Tool, Malformed> {
-    if let (Some(local), Value::Object(own)) = (Local::of_definition(&tool), &tool) {
-        return Ok(local.tool(own.clone()));
+pub fn read_tool(tool: Element<'_>) -> Result<Tool, Malformed> {
+    if let Some(local) = Local::of_definition(&tool.value) {
+        return Ok(local.tool(tool.members()?.rest()));
     }
-    let mut members = Members::new(place, tool)?;
+    let mut members = tool.members()?;
     let kind = members.needed_text("type")?;
     match kind.as_str() {
         "function" => read_function(members),
@@ -24,7 +24,7 @@ pub fn read_tool(place: String, tool: Value) -> Result<Tool, Malformed> {
     }
 }
 
-fn read_function(mut tool: Members) -> Result<Tool, Malformed> {
+fn read_function(mut tool: Members<'_>) -> Result<Tool, Malformed> {
     let name = tool.needed_text("name")?;
     let description = tool.text("description")?;
     let parameters = tool.object("parameters")?;
@@ -35,7 +35,7 @@ fn read_function(mut tool: Members) -> Result<Tool, Malformed> {
     Ok(named(name, description, kind, tool.rest()))
 }
 
-fn read_custom(mut tool: Members) -> Result<Tool, Malformed> {
+fn read_custom(mut tool: Members<'_>) -> Result<Tool, Malformed> {
     let name = tool.needed_text("name")?;
     let description = tool.text("description")?;
     let kind = ToolKind::Custom(Custom {
@@ -44,30 +44,19 @@ fn read_custom(mut tool: Members) -> Result<Tool, Malformed> {
     Ok(named(name, description, kind, tool.rest()))
 }
 
-fn read_namespace(mut tool: Members) -> Result<Tool, Malformed> {
+fn read_namespace(mut tool: Members<'_>) -> Result<Tool, Malformed> {
     let name = tool.needed_text("name")?;
     let description = tool.text("description")?;
-    let place = tool.place_of("tools");
     let mut within = Vec::new();
-    for (at, inner) in tool
-        .list("tools")?
-        .unwrap_or_default()
-        .into_iter()
-        .enumerate()
-    {
-        let place = format!("{place}[{at}]");
-        let mut inner = Members::new(place, inner)?;
+    for inner in tool.list("tools")? {
+        let mut inner = inner.members()?;
         let kind = inner.needed_text("type")?;
         within.push(match kind.as_str() {
             "function" => read_function(inner)?,
             "custom" => read_custom(inner)?,
             _ => {
-                let place = inner.place_of("type");
-                return Err(must_be(
-                    place,
-                    "`function` or `custom`",
-                    &Value::String(kind),
-                ));
+                let kinds = "`function` or `custom`";
+                return Err(inner.wrong("type", kinds, &Value::String(kind)));
             }
         });
     }
@@ -118,9 +107,9 @@ fn vendors_own(kind: &str, rest: Map<String, Value>) -> Tool {
 /// # Errors
 /// Where it is neither a string that is known nor an object with a type.
 pub fn read_choice(choice: &Value) -> Result<Option<ToolChoice>, Malformed> {
-    let wrong = || {
-        must_be(
-            "tool_choice".to_owned(),
+    let unknown = || {
+        wrong(
+            "tool_choice",
             "`auto`, `none`, `required` or an object with a type",
             choice,
         )
@@ -130,16 +119,15 @@ pub fn read_choice(choice: &Value) -> Result<Option<ToolChoice>, Malformed> {
             "auto" => Ok(Some(ToolChoice::Auto)),
             "none" => Ok(Some(ToolChoice::None)),
             "required" => Ok(Some(ToolChoice::Required)),
-            _ => Err(wrong()),
+            _ => Err(unknown()),
         };
     }
-    let kind = choice["type"].as_str().ok_or_else(wrong)?;
+    let kind = choice["type"].as_str().ok_or_else(unknown)?;
     let name = choice["name"].as_str();
     Ok(match (kind, name) {
         ("function" | "custom", Some(name)) => Some(ToolChoice::Tool(name.to_owned())),
         ("function" | "custom", None) => {
-            let place = "tool_choice.name".to_owned();
-            return Err(must_be(place, "a string", &choice["name"]));
+            return Err(wrong("tool_choice.name", "a string", &choice["name"]));
         }
         ("shell" | "apply_patch" | "local_shell", _) => Some(ToolChoice::Tool(kind.to_owned())),
         ("allowed_tools", _) => read_allowed(choice),

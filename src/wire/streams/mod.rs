@@ -1,7 +1,9 @@
 //! What the relay makes of an upstream's stream, event by event: passed on as it is, or told anew in the client's dialect.
 
+mod gathered;
 mod lines;
 mod observed;
+mod tally;
 mod translator;
 
 use std::time::Duration;
@@ -12,10 +14,12 @@ use super::openai;
 use super::openai::Reason;
 use super::sse::{Splitter, TooLarge};
 use super::translate::Elapsed;
-use super::{Dialect, Operation, Usage};
+use super::{Dialect, Operation, Spoken, Usage, anthropic, gemini, neutral, ollama};
 
+pub use gathered::{Ungathered, gathered};
 pub use lines::Lines;
-pub use observed::{Observed, usage_of_whole};
+pub use observed::{Observed, Watcher, said_of_whole, usage_in_tail, usage_of_whole};
+pub use tally::Tally;
 pub use translator::{Translator, whole, whole_as_stream};
 
 /// What one event means.
@@ -32,7 +36,7 @@ pub enum Glance {
 }
 
 /// An error that an upstream reports within its stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StreamError {
     /// For a client whose stream runs.
     pub event: Bytes,
@@ -60,6 +64,17 @@ pub enum Ending {
     Truncated,
 }
 
+/// What those see who watch a stream that passes, of one event.
+#[derive(Debug)]
+pub enum Sight {
+    /// Part of the answer.
+    Passes,
+    /// The end of the answer.
+    Ends,
+    /// An error in place of the answer, or of its rest.
+    Fails(Box<neutral::Error>),
+}
+
 /// One stream on its way.
 pub enum Stream {
     /// OpenAI's dialects, untouched but for usage that the client did not ask for.
@@ -81,9 +96,38 @@ impl Stream {
             Dialect::Chat | Dialect::Responses | Dialect::Completions => {
                 Stream::Openai(openai::Reader::new(operation, hide_usage, choices))
             }
-            Dialect::Anthropic | Dialect::Ollama | Dialect::Gemini => {
-                Stream::Observed(Observed::new(dialect))
+            Dialect::Anthropic => Stream::Observed(Observed::new(Watcher::Anthropic(
+                anthropic::Watcher::default(),
+            ))),
+            Dialect::Ollama => {
+                Stream::Observed(Observed::new(Watcher::Ollama(ollama::Watcher::default())))
             }
+            Dialect::Gemini => {
+                Stream::Observed(Observed::new(Watcher::Gemini(gemini::Watcher::default())))
+            }
+        }
+    }
+
+    /// Keeps what the model says, up to a bound, until a count covers it: for streams that may break off before they say what
+    /// they used. To be called before the first event.
+    #[must_use]
+    pub fn tallying(mut self, is_wanted: bool) -> Stream {
+        if is_wanted {
+            match &mut self {
+                Stream::Openai(reader) => reader.keep_tally(),
+                Stream::Observed(observed) => observed.keep_tally(),
+                Stream::Translated(translator) => translator.keep_tally(),
+            }
+        }
+        self
+    }
+
+    /// What the model has said since the last [`Stream::usage`] that counted output, if it was kept; it is not kept any longer.
+    pub fn said(&mut self) -> Spoken {
+        match self {
+            Stream::Openai(reader) => reader.said(),
+            Stream::Observed(observed) => observed.said(),
+            Stream::Translated(translator) => translator.said(),
         }
     }
 

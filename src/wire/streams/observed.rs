@@ -1,81 +1,109 @@
-//! Streams that pass untouched in dialects other than OpenAI's: read on the way by, for their usage, their end and their errors.
+//! Streams that pass untouched in dialects other than OpenAI's: watched on the way by, for their usage, their end and their errors.
 
 use bytes::Bytes;
 
-use crate::wire::neutral::{self, Event};
-use crate::wire::translate::{Reader, read_answer, write_error};
-use crate::wire::{Dialect, Usage, openai, sse};
+use crate::wire::neutral;
+use crate::wire::translate::{read_answer, write_error};
+use crate::wire::{Dialect, Spoken, Usage, anthropic, gemini, ollama, openai, sse};
 
-use super::{Ending, Glance, StreamError};
+use super::{Ending, Glance, Sight, StreamError, Tally};
 
 /// Watches one stream.
 pub struct Observed {
-    dialect: Dialect,
-    reader: Reader,
-    usage: Option<Usage>,
-    ended: bool,
+    watcher: Watcher,
+    tally: Option<Tally>,
+    is_ended: bool,
+}
+
+/// Those who know the dialects. OpenAI's have [`openai::Reader`].
+pub enum Watcher {
+    Anthropic(anthropic::Watcher),
+    Ollama(ollama::Watcher),
+    Gemini(gemini::Watcher),
 }
 
 impl Observed {
-    pub fn new(dialect: Dialect) -> Observed {
+    pub fn new(watcher: Watcher) -> Observed {
         Observed {
-            dialect,
-            reader: Reader::new(dialect, ""),
-            usage: None,
-            ended: false,
+            watcher,
+            tally: None,
+            is_ended: false,
         }
+    }
+
+    /// Keeps what the stream says until it is counted.
+    pub fn keep_tally(&mut self) {
+        self.tally = Some(Tally::default());
+    }
+
+    /// What was said and is in no count, if it was kept.
+    pub fn said(&mut self) -> Spoken {
+        self.tally.as_mut().map(Tally::take).unwrap_or_default()
     }
 
     /// Reads one event; all of it passes.
     pub fn read(&mut self, event: Bytes) -> Glance {
-        let parsed = match self.dialect {
-            Dialect::Ollama => sse::Event {
-                name: None,
-                data: sse::Data::Line(event.trim_ascii(), 0),
-            },
-            _ => sse::parse(&event),
+        let parsed = match self.watcher {
+            Watcher::Ollama(_) => sse::Event::of_line(&event),
+            Watcher::Anthropic(_) | Watcher::Gemini(_) => sse::parse(&event),
         };
         let data = parsed.data.bytes();
         if data.is_empty() && parsed.name.is_none() {
             return Glance::Nothing(event);
         }
-        let (mut ended, mut error) = (false, None);
-        let usage = &mut self.usage;
-        // What the reader does not understand passes as well: the client may.
-        let _ = self
-            .reader
-            .read(parsed.name, data, &mut |event| match event {
-                Event::Usage(told) => *usage = Some(told),
-                Event::End => ended = true,
-                Event::Error(told) => error = Some(told),
-                _ => {}
-            });
-        if let Some(error) = error {
-            let said = Some((None, Bytes::copy_from_slice(data)));
-            let reason = openai::reason_of(data);
-            return Glance::Error(Box::new(stream_error(event, &error, reason, said)));
+        let sight = self.watcher.see(parsed.name, data, self.tally.as_mut());
+        if let Some(tally) = &mut self.tally {
+            tally.event_over(self.watcher.usage());
         }
-        self.ended |= ended;
-        if ended {
-            Glance::End(event)
-        } else {
-            Glance::Content(Some(event))
+        match sight {
+            Sight::Passes => Glance::Content(Some(event)),
+            Sight::Ends => {
+                self.is_ended = true;
+                Glance::End(event)
+            }
+            Sight::Fails(error) => {
+                let said = Some((None, Bytes::copy_from_slice(data)));
+                let reason = openai::reason_of(data);
+                Glance::Error(Box::new(stream_error(event.clone(), &error, reason, said)))
+            }
         }
     }
 
     pub fn usage(&self) -> Option<Usage> {
-        self.usage
+        self.watcher.usage()
     }
 
-    /// How the stream stands if its bytes end now. A last event that is missing is not made up: only its dialect's reader knows
+    /// How the stream stands if its bytes end now. A last event that is missing is not made up: only its dialect's watcher knows
     /// whether the answer was whole without it.
-    pub fn ending(&mut self) -> Ending {
-        let mut ended = self.ended;
-        self.reader.end(&mut |event| ended |= event == Event::End);
-        if ended {
+    pub fn ending(&self) -> Ending {
+        let is_whole = match &self.watcher {
+            Watcher::Anthropic(watcher) => watcher.is_whole(),
+            Watcher::Ollama(watcher) => watcher.is_whole(),
+            Watcher::Gemini(watcher) => watcher.is_whole(),
+        };
+        if self.is_ended || is_whole {
             Ending::Clean
         } else {
             Ending::Truncated
+        }
+    }
+}
+
+impl Watcher {
+    fn see(&mut self, name: Option<&[u8]>, data: &[u8], tally: Option<&mut Tally>) -> Sight {
+        let spoken = tally.map(Tally::spoken);
+        match self {
+            Watcher::Anthropic(watcher) => watcher.see(name, data, spoken),
+            Watcher::Ollama(watcher) => watcher.see(data, spoken),
+            Watcher::Gemini(watcher) => watcher.see(data, spoken),
+        }
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        match self {
+            Watcher::Anthropic(watcher) => watcher.usage(),
+            Watcher::Ollama(watcher) => watcher.usage(),
+            Watcher::Gemini(watcher) => watcher.usage(),
         }
     }
 }
@@ -85,14 +113,41 @@ impl Observed {
 /// # Errors
 /// Where it is cut off.
 pub fn usage_of_whole(dialect: Dialect, body: &[u8]) -> Result<Option<Usage>, openai::Cut> {
-    let usage = openai::usage_of_whole(body)?;
-    Ok(match dialect {
-        Dialect::Chat | Dialect::Responses | Dialect::Completions => usage,
-        // The same names mean other things there.
-        Dialect::Anthropic | Dialect::Ollama | Dialect::Gemini => read_answer(dialect, body, "")
-            .ok()
-            .and_then(|answer| answer.usage),
-    })
+    let mut usage = None;
+    let mut counts = ollama::Counts::default();
+    match dialect {
+        Dialect::Chat | Dialect::Responses | Dialect::Completions => {
+            return openai::usage_of_whole(body);
+        }
+        Dialect::Anthropic => openai::members_of_whole(body, |key, value| {
+            if key == b"usage" {
+                usage = anthropic::usage_in(value);
+            }
+        })?,
+        Dialect::Ollama => openai::members_of_whole(body, |key, value| counts.take(key, value))?,
+        Dialect::Gemini => openai::members_of_whole(body, |key, value| {
+            if key == b"usageMetadata" {
+                usage = gemini::usage_in(value);
+            }
+        })?,
+    }
+    Ok(usage.or(counts.usage()))
+}
+
+/// Usage near the end of an answer whose beginning is no longer held.
+pub fn usage_in_tail(dialect: Dialect, tail: &[u8]) -> Option<Usage> {
+    match dialect {
+        Dialect::Chat | Dialect::Responses | Dialect::Completions => openai::usage_in_tail(tail),
+        Dialect::Anthropic => anthropic::usage_in_tail(tail),
+        Dialect::Ollama => ollama::usage_in_tail(tail),
+        Dialect::Gemini => gemini::usage_in_tail(tail),
+    }
+}
+
+/// What a whole answer says, for one that does not say what it used.
+pub fn said_of_whole(dialect: Dialect, body: &[u8]) -> Spoken {
+    let answer = read_answer(dialect, body, "");
+    answer.map(|answer| Spoken::of(&answer)).unwrap_or_default()
 }
 
 /// An error of a stream, with its words for whoever is to hear them.

@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use crate::wire::neutral::{self, Answer, Event, Request, Unintelligible, replay};
 use crate::wire::translate::{Elapsed, Naming, Reader, Restore, Writer, read_answer, write_answer};
-use crate::wire::{Dialect, Usage, openai, sse};
+use crate::wire::{Dialect, Spoken, Usage, openai, sse};
 
 use super::observed::{error_answer, stream_error};
-use super::{Ending, Glance};
+use super::{Ending, Glance, Tally};
 
 /// Translates one stream.
 pub struct Translator {
@@ -25,6 +25,8 @@ struct Telling {
     usage: Option<Usage>,
     /// Reasoning and calls, for clients that cannot send the reasoning back.
     remembered: Option<neutral::Collector>,
+    /// What was said since the last count, if it is wanted.
+    tally: Option<Tally>,
     /// What the answer has come to, as [`ANSWER_BYTES_MAX`] counts it.
     bytes: usize,
 }
@@ -57,6 +59,7 @@ impl Translator {
                 writer: Writer::new(to, asked, naming),
                 usage: None,
                 remembered: remembers.then(neutral::Collector::default),
+                tally: None,
                 bytes: 0,
             },
             ended: false,
@@ -70,16 +73,31 @@ impl Translator {
         self
     }
 
+    /// Whether the last event of an answer that has not said why it ends is its end; it is cut otherwise.
+    #[must_use]
+    pub fn ending_without_reason(mut self, it_may: bool) -> Translator {
+        self.reader = self.reader.ending_without_reason(it_may);
+        self
+    }
+
+    /// Keeps what the stream says until it is counted.
+    pub fn keep_tally(&mut self) {
+        self.telling.tally = Some(Tally::default());
+    }
+
+    /// What was said and is in no count, if it was kept.
+    pub fn said(&mut self) -> Spoken {
+        let tally = self.telling.tally.as_mut();
+        tally.map(Tally::take).unwrap_or_default()
+    }
+
     /// Reads one event of the upstream's.
     ///
     /// # Errors
     /// What makes it no event of the upstream's dialect; that the answer is longer than any.
     pub fn read(&mut self, event: &Bytes, elapsed: Elapsed) -> Result<Glance, String> {
         let parsed = match self.from {
-            Dialect::Ollama => sse::Event {
-                name: None,
-                data: sse::Data::Line(event.trim_ascii(), 0),
-            },
+            Dialect::Ollama => sse::Event::of_line(event),
             _ => sse::parse(event),
         };
         let data = parsed.data.bytes();
@@ -97,6 +115,9 @@ impl Translator {
         let read = reader.read(parsed.name, data, &mut |event| {
             pass.take(event, restore, telling);
         });
+        if let Some(tally) = &mut telling.tally {
+            tally.event_over(telling.usage);
+        }
         read.map_err(|Unintelligible(what)| what)?;
         if telling.bytes > ANSWER_BYTES_MAX {
             return Err(format!(
@@ -192,6 +213,9 @@ impl Pass {
     }
 
     fn take(&mut self, event: Event<'_>, restore: &mut Restore, telling: &mut Telling) {
+        if let Some(tally) = &mut telling.tally {
+            say(&event, tally.spoken());
+        }
         match event {
             Event::Error(error) => self.error = Some(error),
             _ if restore.is_empty() => self.write(event, telling),
@@ -210,6 +234,27 @@ impl Pass {
         telling.remember(&event);
         telling.bytes += EVENT_BYTES;
         telling.writer.write(event, self.elapsed, &mut self.out);
+    }
+}
+
+/// What the model says with an event.
+fn say(event: &Event<'_>, spoken: &mut Spoken) {
+    match event {
+        Event::Text { text, .. }
+        | Event::Refusal { text, .. }
+        | Event::Reasoning { text, .. }
+        | Event::CallArguments { text, .. } => spoken.say(text),
+        Event::Start { .. }
+        | Event::ReasoningEnd { .. }
+        | Event::CallStart { .. }
+        | Event::CallEnd { .. }
+        | Event::Citation { .. }
+        | Event::Logprobs { .. }
+        | Event::Opaque { .. }
+        | Event::Usage(_)
+        | Event::Finish { .. }
+        | Event::Error(_)
+        | Event::End => {}
     }
 }
 

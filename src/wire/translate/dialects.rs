@@ -161,6 +161,19 @@ impl Reader {
         }
     }
 
+    /// Whether the last event of an answer that has not said why it ends is its end, which the server's kind says; it is cut otherwise.
+    #[must_use]
+    pub fn ending_without_reason(mut self, it_may: bool) -> Reader {
+        match &mut self {
+            Reader::Chat(reader) => reader.may_end_without_reason(it_may),
+            Reader::Completions(reader) => reader.may_end_without_reason(it_may),
+            Reader::Anthropic(reader) => reader.may_end_without_reason(it_may),
+            // What ends these says why.
+            Reader::Responses(_) | Reader::Ollama(_) | Reader::Gemini(_) => {}
+        }
+        self
+    }
+
     /// Reads one event's payload, or one line.
     ///
     /// # Errors

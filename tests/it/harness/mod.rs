@@ -1,7 +1,9 @@
 //! The words that the tests are written in: hosts, weir in front of them, clients. Nothing in here knows a test.
 
 mod answer;
+mod books;
 mod client;
+mod dialects;
 mod fickle;
 mod health;
 mod peer;
@@ -16,7 +18,9 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 pub use answer::{Answer, Opened};
+pub use books::{Books, STORE, nothing_is_reserved};
 pub use client::{Connection, Protocol, Request};
+pub use dialects::Tongue;
 pub use fickle::{Fickle, LOADING, Mood};
 pub use health::Shares;
 pub use peer::{Peer, Upstream, http, reply, stream_head};

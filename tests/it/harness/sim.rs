@@ -233,6 +233,11 @@ impl Recorded {
         self.0["body_bytes"].as_u64().expect("a number")
     }
 
+    /// A count of the host's: `prompt_tokens`, `output_tokens`.
+    pub fn number(&self, name: &str) -> u64 {
+        self.0[name].as_u64().expect("a number")
+    }
+
     /// FNV-1a of the whole body, in hexadecimal.
     pub fn body_fingerprint(&self) -> &str {
         self.0["body_fnv1a"].as_str().expect("a text")

@@ -31,6 +31,7 @@ pub struct Weir {
     addresses: Vec<SocketAddr>,
     admin: SocketAddr,
     folder: PathBuf,
+    environment: Vec<(String, String)>,
     access: Lines,
     log: Lines,
 }
@@ -46,6 +47,7 @@ pub struct Setup {
     environment: Vec<(String, String)>,
     files: Vec<(String, String)>,
     links: Vec<(String, String)>,
+    is_shielded: bool,
 }
 
 impl Weir {
@@ -62,6 +64,7 @@ impl Weir {
             environment: Vec::new(),
             files: Vec::new(),
             links: Vec::new(),
+            is_shielded: false,
         }
     }
 
@@ -131,6 +134,27 @@ impl Weir {
             self.write(name, contents);
         }
         self.write("weir.yaml", &setup.yaml());
+    }
+
+    /// What a command of weir's prints when it is run beside this one, with its configuration.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn command(&self, arguments: &[&str]) -> String {
+        let output = self.try_command(arguments);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "weir {arguments:?}: {told}");
+        String::from_utf8(output.stdout).expect("it prints text")
+    }
+
+    /// The same, whatever comes of it.
+    pub fn try_command(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = command(&self.folder);
+        command
+            .args(arguments)
+            .args(["--config", "weir.yaml"])
+            .envs(self.environment.iter().cloned());
+        command.output().expect("weir can be started")
     }
 
     /// A file beside the configuration, or the configuration itself, replaced in one step.
@@ -282,11 +306,49 @@ impl Weir {
         for (name, target) in &setup.links {
             link(&folder, name, target);
         }
-        let mut command = command(&folder);
+        let command = match setup.is_shielded {
+            true => shielded(&folder),
+            false => command(&folder),
+        };
+        Weir::start_in(command, folder, setup.environment, setup.learning).await
+    }
+
+    /// Lets it write nothing to any file from now on, as a full disk does, or all again. Only one that is
+    /// [shielded](Setup::shielded) outlives that.
+    pub fn fill_disk(&self, is_full: bool) {
+        let bound = if is_full { "0" } else { "unlimited" };
+        let done = Command::new("prlimit")
+            .arg(format!("--pid={}", self.child.id()))
+            .arg(format!("--fsize={bound}:unlimited"))
+            .status();
+        assert!(done.is_ok_and(|status| status.success()), "prlimit sets it");
+    }
+
+    /// A file or folder of its own.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// SIGKILL at once, and weir anew on what it has left behind, on other ports.
+    pub async fn killed_and_started_again(mut self) -> Weir {
+        self.child.kill().expect("weir runs");
+        self.child.wait().expect("it is a child");
+        // The folder goes to the next.
+        let folder = std::mem::take(&mut self.folder);
+        let environment = std::mem::take(&mut self.environment);
+        Weir::start_in(command(&folder), folder, environment, false).await
+    }
+
+    async fn start_in(
+        mut command: Command,
+        folder: PathBuf,
+        environment: Vec<(String, String)>,
+        learning: bool,
+    ) -> Weir {
         command
             .args(["serve", "--config"])
-            .arg(&config)
-            .envs(setup.environment.iter().cloned());
+            .arg(folder.join("weir.yaml"))
+            .envs(environment.iter().cloned());
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -300,11 +362,12 @@ impl Weir {
             addresses: Vec::new(),
             admin: anywhere,
             folder,
+            environment,
             access,
             log,
         };
         weir.find_addresses().await;
-        weir.wait_until_ready(setup.learning).await;
+        weir.wait_until_ready(learning).await;
         weir
     }
 
@@ -360,6 +423,9 @@ impl Drop for Weir {
         if std::thread::panicking() {
             eprintln!("---- weir wrote\n{}\n----", self.everything_written());
         }
+        if self.folder.as_os_str().is_empty() {
+            return;
+        }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -407,6 +473,12 @@ impl Setup {
     /// A file beside the configuration.
     pub fn file(mut self, name: &str, contents: &str) -> Setup {
         self.files.push((name.to_owned(), contents.to_owned()));
+        self
+    }
+
+    /// A write that a [full disk](Weir::fill_disk) refuses is an error, and not the end of the process.
+    pub fn shielded(mut self) -> Setup {
+        self.is_shielded = true;
         self
     }
 
@@ -486,6 +558,18 @@ fn link(folder: &Path, name: &str, target: &str) {
 pub fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
     command
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .env_remove("RUST_LOG");
+    command
+}
+
+/// The same, without the signal that comes with writes beyond a bound: what a shell ignores is ignored by what it becomes.
+fn shielded(folder: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_weir"))
         .current_dir(folder)
         .stdin(Stdio::null())
         .env_remove("RUST_LOG");

@@ -162,15 +162,18 @@ fn file_name(path: &Path) -> &str {
 
 /// The upstreams' streams of some cases: the case, the dialect, the bytes.
 pub fn stream_sources(names: &[&str]) -> Vec<(String, Dialect, Vec<u8>)> {
+    let named = |case: &str| names.iter().any(|name| case == format!("streams/{name}"));
+    let mut sources = all_sources("streams");
+    sources.retain(|(case, ..)| named(case));
+    sources
+}
+
+/// What the upstreams say in all cases of a kind: the case, the dialect, the bytes.
+pub fn all_sources(kind: &str) -> Vec<(String, Dialect, Vec<u8>)> {
     let mut sources = Vec::new();
-    for case in cases("streams") {
-        if names
-            .iter()
-            .any(|name| case.name.ends_with(&format!("/{name}")))
-        {
-            let own = case.sources().into_iter();
-            sources.extend(own.map(|source| (case.name.clone(), source.dialect, source.bytes)));
-        }
+    for case in cases(kind) {
+        let own = case.sources().into_iter();
+        sources.extend(own.map(|source| (case.name.clone(), source.dialect, source.bytes)));
     }
     sources
 }

@@ -15,3 +15,4 @@ mod recorded;
 pub mod recordings;
 mod requests_properties;
 pub mod story;
+mod watched;

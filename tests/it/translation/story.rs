@@ -75,6 +75,7 @@ pub fn usage() -> impl Strategy<Value = Usage> {
             cache_write,
             output,
             reasoning: reasoning.min(output),
+            ..Usage::default()
         },
     )
 }

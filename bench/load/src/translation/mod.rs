@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tokio::time::Instant;
 
 use crate::compare::Cores;
@@ -49,6 +49,9 @@ pub struct TranslationArgs {
     /// Lets every process run on every core, in place of weir on the first, host and load on the last
     #[arg(long)]
     no_pin: bool,
+    /// Measures one scenario alone
+    #[arg(long, conflicts_with = "save")]
+    only: Option<Scenario>,
     /// A short run that shows that everything works; its figures mean nothing, and no bar is applied
     #[arg(long, conflicts_with_all = ["enforce", "save"])]
     smoke: bool,
@@ -61,6 +64,16 @@ pub struct TranslationArgs {
     /// What was measured, for the saved file
     #[arg(long, default_value = "unknown")]
     commit: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Scenario {
+    /// Whole answers
+    Requests,
+    /// Streams that the host sends as fast as they are taken
+    Saturated,
+    /// Streams with an event every 20 ms
+    Paced,
 }
 
 /// What holds for the whole run.
@@ -112,11 +125,17 @@ pub async fn run(args: TranslationArgs) -> Result<ExitCode> {
     if let Some(cores) = &settings.pinned {
         stay_on(&cores.load)?;
     }
-    let all = [
-        requests(&settings).await.context("requests")?,
-        saturated(&settings).await.context("saturated streams")?,
-        paced(&settings).await.context("paced streams")?,
-    ];
+    let wants = |scenario| args.only.is_none_or(|only| only == scenario);
+    let mut all = Vec::new();
+    if wants(Scenario::Requests) {
+        all.push(requests(&settings).await.context("requests")?);
+    }
+    if wants(Scenario::Saturated) {
+        all.push(saturated(&settings).await.context("saturated streams")?);
+    }
+    if wants(Scenario::Paced) {
+        all.push(paced(&settings).await.context("paced streams")?);
+    }
     let table = report::table(&all, !args.smoke);
     println!("{table}");
     if args.smoke {

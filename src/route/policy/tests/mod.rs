@@ -168,9 +168,13 @@ fn endpoints_share_the_weight_of_their_target() {
 
 #[test]
 fn the_cheapest_comes_first_and_the_unpriced_last() {
-    let price = |input, output| Some(Price { input, output });
+    let money = crate::terms::Money::from_nanos;
+    let price = |input, output| {
+        let (input, output) = (money(input), money(output));
+        Some(Price { input, output })
+    };
     let mut candidates = weighted(&[1; 4]);
-    let prices = [None, price(1.0, 9.0), price(3.0, 2.0), price(1.0, 9.0)];
+    let prices = [None, price(1, 9), price(3, 2), price(1, 9)];
     for (candidate, price) in candidates.iter_mut().zip(prices) {
         candidate.price = price;
     }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::terms::Money;
 
 const POLICIES: [Policy; 8] = [
     Policy::Health,
@@ -46,11 +47,14 @@ fn view() -> impl Strategy<Value = View> {
 }
 
 fn ranked() -> impl Strategy<Value = Ranked> {
-    let price = prop::option::of((0.0..100.0f64, 0.0..100.0f64));
+    let price = prop::option::of((0..100i64, 0..100i64));
     (view(), 0..=u32::MAX, price, 0usize..5).prop_map(|(view, weight, price, target)| Ranked {
         view,
         weight,
-        price: price.map(|(input, output)| Price { input, output }),
+        price: price.map(|(input, output)| Price {
+            input: Money::from_nanos(input),
+            output: Money::from_nanos(output),
+        }),
         target,
     })
 }

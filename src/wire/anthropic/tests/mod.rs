@@ -153,5 +153,6 @@ fn usage(input: u64, read: u64, write: u64, output: u64, reasoning: u64) -> Usag
         cache_write: write,
         output,
         reasoning,
+        ..Usage::default()
     }
 }

@@ -488,7 +488,6 @@ fn every_stop_reason_has_a_meaning() {
             Finish::ContextFull,
         ),
         (json!({"stop_reason": "newer"}), Finish::Stop),
-        (json!({}), Finish::Stop),
     ];
     for (ending, reason) in cases {
         let events = heard(&[
@@ -522,4 +521,27 @@ fn pieces_without_escapes_are_not_copied() {
         }
     }
     assert_eq!(borrowed, [true, true, false, false]);
+}
+
+#[test]
+fn case_05_an_answer_that_does_not_say_why_it_ends_is_cut_unless_the_server_never_says() {
+    let events = [
+        start(),
+        json!({"type": "message_delta", "delta": {}}),
+        done(),
+    ];
+    assert!(!heard(&events).contains(&Event::End));
+    let mut reader = Reader::new("s1");
+    reader.may_end_without_reason(true);
+    let mut heard = Vec::new();
+    for event in &events {
+        let data = event.to_string();
+        let sink = &mut |event: Event<'_>| heard.push(event.into_owned());
+        reader.read(None, data.as_bytes(), sink).unwrap();
+    }
+    let reason = Finish::Stop;
+    assert_eq!(
+        heard[heard.len() - 2..],
+        [Event::Finish { choice: 0, reason }, Event::End]
+    );
 }

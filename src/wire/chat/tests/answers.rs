@@ -51,7 +51,8 @@ fn everything_that_a_message_can_say() {
             cache_read: 3,
             cache_write: 2,
             output: 4,
-            reasoning: 1
+            reasoning: 1,
+            ..Usage::default()
         })
     );
     let choice = &answer.choices[0];
@@ -168,6 +169,7 @@ fn case_48_usage_arithmetic_of_all_servers() {
             cache_write: 0,
             output,
             reasoning,
+            ..Usage::default()
         };
         assert_eq!(read(&body).usage, Some(expected), "{usage}");
     }
@@ -231,6 +233,7 @@ fn a_whole_answer_for_a_client() {
         cache_write: 3,
         output: 4,
         reasoning: 0,
+        ..Usage::default()
     });
     let expected = json!({
         "id": "chatcmpl-seed", "object": "chat.completion", "created": 7, "model": "m",

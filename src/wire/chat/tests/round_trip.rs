@@ -349,6 +349,7 @@ fn answer() -> impl Strategy<Value = Answer> {
             cache_write,
             output,
             reasoning: output / 2,
+            ..Usage::default()
         },
     );
     (prop::collection::vec(choice, 1..3), usage).prop_map(|(choices, usage)| Answer {

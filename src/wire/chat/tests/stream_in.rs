@@ -519,3 +519,17 @@ fn what_is_no_chunk_is_an_error_and_a_choice_too_many_as_well() {
         assert!(error.0.starts_with(expected), "{error:?}");
     }
 }
+
+#[test]
+fn case_05_done_without_a_reason_is_a_cut_unless_the_server_never_gives_one() {
+    let chunks = [delta(json!({"content": "a"})), done()];
+    assert_eq!(told(&chunks), ["start i m", "0 text a"]);
+    let mut reader = Reader::new("x");
+    reader.may_end_without_reason(true);
+    let mut told = Vec::new();
+    for data in [chunks[0].to_string(), "[DONE]".to_owned()] {
+        let sink = &mut |event: Event<'_>| told.push(super::line(&event));
+        reader.read(None, data.as_bytes(), sink).unwrap();
+    }
+    assert_eq!(told, ["start i m", "0 text a", "0 finish Stop", "end"]);
+}

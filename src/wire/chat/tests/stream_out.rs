@@ -121,6 +121,7 @@ fn a_whole_stream_with_usage() {
         cache_write: 0,
         output: 5,
         reasoning: 2,
+        ..Usage::default()
     };
     let events = vec![
         start(),

@@ -64,7 +64,8 @@ fn case_49_pieces_are_told_as_they_come_and_counts_replace_each_other() {
             cache_read: 4,
             cache_write: 0,
             output: 8,
-            reasoning: 5
+            reasoning: 5,
+            ..Usage::default()
         })
     );
     let Part::Text(text) = &answer.choices[0].parts[0] else {

@@ -71,6 +71,7 @@ fn pieces_are_parts_and_the_last_chunk_says_why_it_ended() {
         cache_write: 1,
         output: 9,
         reasoning: 2,
+        ..Usage::default()
     };
     let mut events = vec![
         start(),

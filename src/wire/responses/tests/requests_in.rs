@@ -182,7 +182,7 @@ fn settings_have_their_slots_and_the_rest_is_kept() {
         "reasoning": {"effort": "xhigh", "summary": "detailed", "mode": "pro"},
         "text": {"verbosity": "low", "format": {"type": "json_object"}, "new": 1},
         "prompt_cache_key": "k", "safety_identifier": "s", "user": "u", "service_tier": "flex",
-        "store": false, "metadata": {"a": "b"}, "truncation": "auto", "previous_response_id": null,
+        "store": false, "metadata": {"a": "b"}, "truncation": "auto",
     }));
     assert_eq!(request.model, "m");
     assert!(request.stream);
@@ -204,7 +204,7 @@ fn settings_have_their_slots_and_the_rest_is_kept() {
         extras,
         json!({
             "user": "u", "store": false, "metadata": {"a": "b"}, "truncation": "auto",
-            "previous_response_id": null, "include": ["file_search_call.results"],
+            "include": ["file_search_call.results"],
             "reasoning": {"mode": "pro"}, "text": {"new": 1},
         })
     );

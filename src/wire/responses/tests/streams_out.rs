@@ -84,6 +84,7 @@ fn a_stream_from_its_beginning_to_its_end() {
         cache_write: 1,
         output: 5,
         reasoning: 3,
+        ..Usage::default()
     };
     let payloads = stream_of(
         &asked(),

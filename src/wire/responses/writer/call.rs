@@ -57,8 +57,7 @@ impl Call {
     pub fn arguments(&mut self, piece: &str, frames: &mut Frames, out: &mut Vec<u8>) {
         match &mut self.form {
             Form::Streamed { delta, escaped } => {
-                let piece = frames.delta(delta, piece, None, out);
-                escaped.extend_from_slice(&out[piece]);
+                frames.delta(delta, piece, None, escaped, out);
             }
             Form::Gathered { arguments, .. } => arguments.push_str(piece),
         }
@@ -107,7 +106,7 @@ impl Said {
             "response.function_call_arguments.delta"
         };
         Form::Streamed {
-            delta: Delta::new(kind, |out| place.write(out)),
+            delta: frames.pieces(kind, |out| place.write(out)),
             escaped: Vec::new(),
         }
     }

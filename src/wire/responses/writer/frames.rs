@@ -2,40 +2,70 @@
 
 use serde_json::Value;
 
+use crate::wire::literal;
 use crate::wire::responses::settings::{number, value};
 
 /// Numbers and frames the events of a stream.
 #[derive(Default)]
 pub struct Frames {
     next: u64,
+    /// Nobody reads them: only what they leave behind counts.
+    is_silent: bool,
 }
 
 impl Frames {
+    /// For a response of which only the end is told.
+    pub fn silent() -> Frames {
+        Frames {
+            is_silent: true,
+            ..Frames::default()
+        }
+    }
+
+    pub fn is_silent(&self) -> bool {
+        self.is_silent
+    }
+
     /// An event; `body` writes its members, each with a comma before it.
     pub fn event(&mut self, kind: &str, out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
+        if self.is_silent {
+            return;
+        }
         start(kind, out);
         body(out);
         self.finish(out);
     }
 
-    /// The next piece of a part that streams. Returns where in `out` the piece stands, as JSON without its quotes.
+    /// The next piece of a part that streams. It is added to `escaped` as JSON without its quotes.
     pub fn delta(
         &mut self,
         delta: &Delta,
         piece: &str,
         logprobs: Option<&[Value]>,
+        escaped: &mut Vec<u8>,
         out: &mut Vec<u8>,
-    ) -> std::ops::Range<usize> {
+    ) {
+        if self.is_silent {
+            escaped.reserve(piece.len());
+            return literal::push_inside(piece, escaped);
+        }
         out.extend_from_slice(&delta.before);
         let from = out.len();
-        value(piece, out);
-        let escaped = from + 1..out.len() - 1;
+        literal::push(piece, out);
+        escaped.extend_from_slice(&out[from + 1..out.len() - 1]);
         if let Some(logprobs) = logprobs {
             member("logprobs", logprobs, out);
         }
         out.extend_from_slice(&delta.after);
         self.finish(out);
-        escaped
+    }
+
+    /// What the pieces of a part have in common: nothing, where nobody reads them.
+    pub fn pieces(&self, kind: &str, place: impl FnOnce(&mut Vec<u8>)) -> Delta {
+        if self.is_silent {
+            return Delta::default();
+        }
+        Delta::new(kind, place)
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) {
@@ -55,7 +85,7 @@ pub struct Delta {
 
 impl Delta {
     /// `place` writes the members that say which part it is.
-    pub fn new(kind: &str, place: impl FnOnce(&mut Vec<u8>)) -> Delta {
+    fn new(kind: &str, place: impl FnOnce(&mut Vec<u8>)) -> Delta {
         let mut before = Vec::new();
         start(kind, &mut before);
         before.extend_from_slice(b",\"delta\":");
@@ -77,6 +107,12 @@ fn start(kind: &str, out: &mut Vec<u8>) {
 pub fn member<T: serde::Serialize + ?Sized>(name: &str, said: &T, out: &mut Vec<u8>) {
     raw_member(name, out);
     value(said, out);
+}
+
+/// `,"name":"text"`.
+pub fn text_member(name: &str, text: &str, out: &mut Vec<u8>) {
+    raw_member(name, out);
+    literal::push(text, out);
 }
 
 /// `,"name":`.
@@ -103,7 +139,7 @@ pub struct Place {
 impl Place {
     /// `,"item_id":…,"output_index":…`.
     pub fn write(&self, out: &mut Vec<u8>) {
-        member("item_id", &self.id, out);
+        text_member("item_id", &self.id, out);
         self.write_index(out);
     }
 

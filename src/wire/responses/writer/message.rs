@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::wire::literal;
 use crate::wire::neutral::Citation;
 use crate::wire::responses::annotations;
-use crate::wire::responses::settings::{number, value};
+use crate::wire::responses::settings::number;
 
-use super::frames::{Delta, Frames, Place, member, quoted, raw_member};
+use super::frames::{Delta, Frames, Place, member, quoted, raw_member, text_member};
 
 /// The item that is open.
 pub struct Message {
@@ -28,6 +29,9 @@ struct Part {
     logprobs: Vec<Value>,
 }
 
+/// What an item takes around its content, and a part around its text, about.
+const FRAME_BYTES: usize = 256;
+
 impl Message {
     pub fn open(
         place: Place,
@@ -42,8 +46,10 @@ impl Message {
             parts: 0,
             open: None,
         };
-        let item = message.item("in_progress");
-        message.place.item(false, &item, frames, out);
+        if !frames.is_silent() {
+            let item = message.item("in_progress");
+            message.place.item(false, &item, frames, out);
+        }
         message
     }
 
@@ -57,16 +63,14 @@ impl Message {
         self.ready(false, frames, out);
         let Some(part) = &mut self.open else { return };
         let short: Vec<Value> = logprobs.iter().map(without_bytes).collect();
-        let escaped = frames.delta(&part.delta, piece, Some(&short), out);
-        part.escaped.extend_from_slice(&out[escaped]);
+        frames.delta(&part.delta, piece, Some(&short), &mut part.escaped, out);
         part.logprobs.extend(logprobs.into_iter().map(with_bytes));
     }
 
     pub fn refusal(&mut self, piece: &str, frames: &mut Frames, out: &mut Vec<u8>) {
         self.ready(true, frames, out);
         let Some(part) = &mut self.open else { return };
-        let escaped = frames.delta(&part.delta, piece, None, out);
-        part.escaped.extend_from_slice(&out[escaped]);
+        frames.delta(&part.delta, piece, None, &mut part.escaped, out);
     }
 
     /// Of the text that is open; there is none where it is said of nothing.
@@ -118,7 +122,7 @@ impl Message {
         };
         let part = Part {
             is_refusal,
-            delta: Delta::new(kind, |out| self.write_place(out)),
+            delta: frames.pieces(kind, |out| self.write_place(out)),
             escaped: Vec::new(),
             annotations: Vec::new(),
             logprobs: Vec::new(),
@@ -147,17 +151,17 @@ impl Message {
             }
             self.write_place(out);
         });
-        let mut whole = Vec::new();
-        part.write(&mut whole);
-        frames.event("response.content_part.done", out, |out| {
-            raw_member("part", out);
-            out.extend_from_slice(&whole);
-            self.write_place(out);
-        });
         if self.parts > 0 {
             self.content.push(b',');
         }
-        self.content.append(&mut whole);
+        let from = self.content.len();
+        self.content.reserve(part.escaped.len() + FRAME_BYTES);
+        part.write(&mut self.content);
+        frames.event("response.content_part.done", out, |out| {
+            raw_member("part", out);
+            out.extend_from_slice(&self.content[from..]);
+            self.write_place(out);
+        });
         self.parts += 1;
     }
 
@@ -168,15 +172,16 @@ impl Message {
     }
 
     fn item(&self, status: &str) -> Vec<u8> {
-        let mut item = b"{\"id\":".to_vec();
-        value(&self.place.id, &mut item);
-        member("type", "message", &mut item);
-        member("status", status, &mut item);
+        let mut item = Vec::with_capacity(self.content.len() + FRAME_BYTES);
+        item.extend_from_slice(b"{\"id\":");
+        literal::push(&self.place.id, &mut item);
+        text_member("type", "message", &mut item);
+        text_member("status", status, &mut item);
         raw_member("content", &mut item);
         item.push(b'[');
         item.extend_from_slice(&self.content);
         item.push(b']');
-        member("role", "assistant", &mut item);
+        text_member("role", "assistant", &mut item);
         for (name, said) in &self.head {
             member(name, said, &mut item);
         }

@@ -13,8 +13,8 @@ use crate::wire::translate::{Elapsed, Naming};
 use crate::wire::{Dialect, Usage};
 
 use super::local::Local;
-use super::settings::{Frame, State};
-use super::{errors, head, ids};
+use super::settings::{Asked, Frame, State};
+use super::{errors, head, ids, settings};
 use call::Call;
 use frames::{Frames, Place, raw_member};
 use message::Message;
@@ -65,18 +65,28 @@ impl Writer {
 
     /// `asked` is the client's request, as it was read.
     pub fn new(asked: &Request, naming: &Naming) -> Writer {
-        Writer::served(asked, naming, None)
+        let tier = None;
+        let said = Asked {
+            request: asked,
+            naming,
+            tier,
+        };
+        Writer::with_frames(asked, naming, Frame::new(said), Frames::default())
     }
 
-    /// The same, where it is known which tier has served the request.
-    pub fn served(asked: &Request, naming: &Naming, tier: Option<&str>) -> Writer {
+    /// For an answer that is told whole, by [`Writer::whole`]: the events are taken, and none is written.
+    pub fn of_whole(asked: &Request, naming: &Naming) -> Writer {
+        Writer::with_frames(asked, naming, Frame::default(), Frames::silent())
+    }
+
+    fn with_frames(asked: &Request, naming: &Naming, frame: Frame, frames: Frames) -> Writer {
         Writer {
-            frame: Frame::new(asked, naming, tier),
+            frame,
             seed: naming.seed.clone(),
             encrypted: asked.thinking.encrypted,
             logprobs: asked.logprobs.is_some(),
             locals: asked.tools.iter().filter_map(Local::of_tool).collect(),
-            frames: Frames::default(),
+            frames,
             stage: Stage::Before,
             order: OneAtATime::default(),
             ignored: Vec::new(),
@@ -135,13 +145,11 @@ impl Writer {
     }
 
     /// The response at its end, without the stream around it; for answers that come whole.
-    pub fn whole(mut self, elapsed: Elapsed) -> Vec<u8> {
+    pub fn whole(mut self, asked: Asked<'_>, elapsed: Elapsed) -> Vec<u8> {
         let mut rest = Vec::new();
         self.settle(&mut rest);
-        let mut whole = Vec::new();
         let (_, state) = last(self.finish.as_ref(), &self.output, self.usage, elapsed);
-        self.frame.write(&state, &mut whole);
-        whole
+        settings::whole(asked, &state)
     }
 
     fn is_of_another_choice(&mut self, event: &Event<'_>) -> bool {
@@ -350,7 +358,7 @@ impl Writer {
                 let added = item.to_string().into_bytes();
                 place.item(false, &added, &mut self.frames, out);
                 place.item(true, &done, &mut self.frames, out);
-                self.keep(&done);
+                self.keep(done);
             }
         }
     }
@@ -377,14 +385,16 @@ impl Writer {
             Some(Open::Reasoning(reasoning)) => reasoning.close(encrypted, frames, out),
             Some(Open::Call(call)) => call.close(frames, out),
         };
-        self.keep(&item);
+        self.keep(item);
     }
 
-    fn keep(&mut self, item: &[u8]) {
-        if !self.output.is_empty() {
+    fn keep(&mut self, item: Vec<u8>) {
+        if self.output.is_empty() {
+            self.output = item;
+        } else {
             self.output.push(b',');
+            self.output.extend_from_slice(&item);
         }
-        self.output.extend_from_slice(item);
     }
 
     /// Closes what is open, as the reason for the end has it.

@@ -19,8 +19,10 @@ impl Reasoning {
             place,
             summary: None,
         };
-        let item = reasoning.item(None);
-        reasoning.place.item(false, &item, frames, out);
+        if !frames.is_silent() {
+            let item = reasoning.item(None);
+            reasoning.place.item(false, &item, frames, out);
+        }
         reasoning
     }
 
@@ -30,7 +32,7 @@ impl Reasoning {
                 out.extend_from_slice(b",\"part\":{\"type\":\"summary_text\",\"text\":\"\"}");
                 self.write_place(out);
             });
-            let delta = Delta::new("response.reasoning_summary_text.delta", |out| {
+            let delta = frames.pieces("response.reasoning_summary_text.delta", |out| {
                 self.write_place(out);
             });
             self.summary = Some((delta, Vec::new()));
@@ -38,8 +40,7 @@ impl Reasoning {
         let Some((delta, escaped)) = &mut self.summary else {
             return;
         };
-        let piece = frames.delta(delta, piece, None, out);
-        escaped.extend_from_slice(&out[piece]);
+        frames.delta(delta, piece, None, escaped, out);
     }
 
     /// Ends the item; returns it.

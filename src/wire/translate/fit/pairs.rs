@@ -32,6 +32,9 @@ pub fn results_after_calls(
     toward: &Toward<'_>,
     _: &mut Outcome<'_>,
 ) -> Result<(), Refused> {
+    if request.messages.iter().all(is_plain) {
+        return Ok(());
+    }
     // Where there is no such flag, none is lost: the words say it.
     let has_flag = matches!(toward.to, Dialect::Anthropic | Dialect::Gemini);
     let messages = std::mem::take(&mut request.messages);
@@ -39,6 +42,12 @@ pub fn results_after_calls(
     let (answers, orphans) = matched(&rest, results, has_flag);
     request.messages = together(rest, answers, orphans);
     Ok(())
+}
+
+/// Neither calls nor answers.
+fn is_plain(message: &Message) -> bool {
+    let is_of_tools = |part: &Part| matches!(part, Part::Call(_) | Part::Result(_));
+    message.role != Role::Tool && !message.parts.iter().any(is_of_tools)
 }
 
 /// Takes the results out. Messages keep their places, with what stood beside the results.

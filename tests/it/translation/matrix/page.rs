@@ -47,6 +47,8 @@ The last column stands for Gemini's own API, not for its surface in OpenAI's for
   was reasoning. Each dialect's own sums are made from it.
 * **Streams** end as the client's dialect demands, on every path. A stream that stands still for `translation.keepalive` gets an event
   without content. An error before the first word is an answer with a status; after it, the dialect's own event of errors.
+  A last event (`[DONE]`, `message_stop`) without a reason why the answer ends is a break like any other, but of kinds whose servers are
+  known to leave the reason out (`openai-compatible`, `cloudflare`). A stream where a whole answer was asked for is gathered.
 
 "#;
 

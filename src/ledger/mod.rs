@@ -1,0 +1,324 @@
+//! What every exchange has used and cost, written down once and never lost: rows of settled exchanges, holds of those that run, and the sums that queries, budgets and balances are read from.
+//!
+//! One thread writes ([`Ledger`]); whoever settles only puts a row into a queue, and waits for nothing. Reading goes past it, straight to the store: [`scan_rows`], [`totals`].
+//! It must not know how requests are served, nor what a price or a limit is.
+
+pub mod accounts;
+mod batch;
+mod bytes;
+mod codec;
+mod errand;
+pub mod export;
+mod hold;
+mod holds;
+mod orphans;
+pub mod plans;
+pub mod query;
+mod queue;
+pub mod reconcile;
+pub mod retention;
+mod row;
+pub mod totals;
+mod upkeep;
+mod writer;
+
+pub use codec::{DecodeError, scan_rows};
+pub use hold::{Hold, Orphan};
+pub use orphans::Charged;
+pub use queue::{Figures, Full, State};
+pub use row::{Charge, End, ExchangeId, Label, Row, Who, micros_of, time_of};
+pub use upkeep::Forgotten;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::oneshot;
+
+use self::batch::Books;
+use self::queue::{Item, Queue};
+use self::writer::Writer;
+use crate::store::{Store, StoreError};
+
+/// The time of day, from outside.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// What is queued for longer than this makes the state [`State::Behind`].
+const BEHIND_AFTER: Duration = Duration::from_secs(1);
+/// How long a ledger that is dropped without [`Ledger::close`] tries to write what it has.
+const DROP_WAIT: Duration = Duration::from_secs(5);
+
+/// How the ledger writes.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// From the beginning of one commit to that of the next, while there is something to write. With the time of a commit or two, this is how much a killed process may lose.
+    pub gather: Duration,
+    /// How often the progress of what runs is written.
+    pub progress_every: Duration,
+    /// What may be queued, in rows and holds and in bytes, while the store does not take it. New exchanges find the queue full at half of it; the other half is for settling those that run.
+    pub queue_items_max: usize,
+    pub queue_bytes_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            gather: Duration::from_millis(10),
+            progress_every: Duration::from_secs(1),
+            queue_items_max: 200_000,
+            queue_bytes_max: 128 << 20,
+        }
+    }
+}
+
+/// The open ledger.
+pub struct Ledger {
+    queue: Arc<Queue>,
+    store: Arc<dyn Store>,
+    settings: Settings,
+    clock: Clock,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Ledger {
+    /// Settles what an earlier process has left open, by `charge`, and begins to write.
+    ///
+    /// # Errors
+    /// Where the store cannot be read or written, or no thread begun.
+    pub fn open(
+        store: Arc<dyn Store>,
+        settings: Settings,
+        clock: Clock,
+        charge: &mut dyn FnMut(&Orphan) -> Charged,
+    ) -> Result<Ledger, LedgerError> {
+        let mut books = Books::load(store.clone(), settings.progress_every, Instant::now())?;
+        let settled = orphans::settle(&mut books, &*store, clock(), charge)?;
+        if settled > 0 {
+            tracing::warn!(
+                exchanges = settled,
+                "exchanges that an earlier process has left open were settled by rule"
+            );
+        }
+        let queue = Arc::new(Queue::default());
+        let writer = Writer {
+            queue: queue.clone(),
+            store: store.clone(),
+            books,
+            settings: settings.clone(),
+            clock: clock.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| LedgerError::Thread(error.to_string()))?;
+        Ok(Ledger {
+            queue,
+            store,
+            settings,
+            clock,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// What rows, sums and everything else is read from.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Keeps what an exchange may cost while it runs. Never waits.
+    ///
+    /// # Errors
+    /// The queue is half full: the store has not taken anything for long, and no exchange that must be paid for should begin.
+    pub fn hold(&self, hold: Hold) -> Result<(), Full> {
+        self.push(Item::Hold(Box::new(hold)), 2)
+    }
+
+    /// Notes how many tokens of output an exchange has had. Never waits; a later note takes the place of an earlier one. Where there is no room it is left out.
+    pub fn progress(&self, id: ExchangeId, output: u64) {
+        let _ = self.push(Item::Progress { id, output }, 2);
+    }
+
+    /// Forgets a hold for which there will be no row. Never waits.
+    ///
+    /// # Errors
+    /// The queue is full. The exchange will be settled by rule at the next start.
+    pub fn release(&self, id: ExchangeId) -> Result<(), Full> {
+        self.push(Item::Release(id), 1)
+    }
+
+    /// Writes down an exchange, in place of its hold. Once for each exchange. Never waits.
+    ///
+    /// # Errors
+    /// The queue is full: the row is lost, counted and logged.
+    pub fn settle(&self, row: Row) -> Result<(), Full> {
+        let pushed = self.push(Item::Row(Box::new(row)), 1);
+        if pushed.is_err() {
+            self.lost();
+        }
+        pushed
+    }
+
+    fn push(&self, item: Item, share: usize) -> Result<(), Full> {
+        let Settings {
+            queue_items_max,
+            queue_bytes_max,
+            ..
+        } = self.settings;
+        self.queue
+            .push(item, queue_items_max / share, queue_bytes_max / share)
+    }
+
+    fn lost(&self) {
+        let lost = {
+            let mut inbox = self.queue.lock();
+            inbox.figures.rows_lost += 1;
+            inbox.figures.rows_lost
+        };
+        if lost.is_power_of_two() {
+            tracing::error!(
+                lost,
+                "the ledger's queue is full: settled exchanges are not written down"
+            );
+        }
+    }
+
+    /// Comes back once all that was queued before is durable.
+    ///
+    /// # Errors
+    /// The store did not take it; it is tried again, whether anybody waits or not.
+    pub async fn flush(&self) -> Result<(), LedgerError> {
+        let (sender, receiver) = oneshot::channel();
+        self.queue.ring(|inbox| {
+            if !inbox.has_ended {
+                inbox.waiters.push(sender);
+            }
+        });
+        match receiver.await {
+            Ok(result) => result.map_err(LedgerError::from),
+            Err(_) => Err(LedgerError::Closed),
+        }
+    }
+
+    pub fn state(&self) -> State {
+        let inbox = self.queue.lock();
+        if let Some((since, why)) = &inbox.failing {
+            return State::Failing {
+                since: *since,
+                why: why.clone(),
+            };
+        }
+        let oldest = inbox.oldest();
+        if inbox.has_ended {
+            let why = "nothing writes any more".to_owned();
+            return State::Failing {
+                since: self.ago(oldest),
+                why,
+            };
+        }
+        match oldest {
+            Some(oldest) if oldest.elapsed() > BEHIND_AFTER => State::Behind {
+                since: self.ago(Some(oldest)),
+            },
+            _ => State::Healthy,
+        }
+    }
+
+    fn ago(&self, time: Option<Instant>) -> SystemTime {
+        let now = (self.clock)();
+        let ago = time.map_or(Duration::ZERO, |time| time.elapsed());
+        now.checked_sub(ago).unwrap_or(now)
+    }
+
+    /// For how long the oldest thing in the queue has not been durable: what `grace` is compared with. Zero where nothing is queued.
+    pub fn behind_by(&self) -> Duration {
+        let oldest = self.queue.lock().oldest();
+        oldest.map_or(Duration::ZERO, |oldest| oldest.elapsed())
+    }
+
+    pub fn figures(&self) -> Figures {
+        self.queue.lock().figures
+    }
+
+    /// Writes what is queued and ends the thread. Waits at most so long, and a commit more.
+    ///
+    /// # Errors
+    /// What could not be written.
+    pub fn close(&self, within: Duration) -> Result<(), LedgerError> {
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(thread) = thread else {
+            return Ok(());
+        };
+        self.queue
+            .ring(|inbox| inbox.closing = Some(Instant::now() + within));
+        let has_panicked = thread.join().is_err();
+        let inbox = self.queue.lock();
+        if has_panicked || inbox.figures.queued_items > 0 {
+            let why = inbox.failing.as_ref().map(|(_, why)| why.clone());
+            return Err(LedgerError::Unwritten {
+                items: inbox.figures.queued_items,
+                why: why.unwrap_or_else(|| "the writer has panicked".to_owned()),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if let Err(error) = self.close(DROP_WAIT) {
+            tracing::error!(%error, "the ledger is closed");
+        }
+    }
+}
+
+/// Why the ledger did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerError {
+    Store(StoreError),
+    /// No thread to write could be begun.
+    Thread(String),
+    /// It has been closed.
+    Closed,
+    /// Too many errands wait for the thread that writes.
+    Busy,
+    /// It was closed while the store took nothing.
+    Unwritten {
+        items: usize,
+        why: String,
+    },
+}
+
+impl From<StoreError> for LedgerError {
+    fn from(error: StoreError) -> LedgerError {
+        LedgerError::Store(error)
+    }
+}
+
+impl fmt::Display for LedgerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LedgerError::Store(error) => error.fmt(formatter),
+            LedgerError::Thread(error) => {
+                write!(formatter, "ledger: no thread to write: {error}")
+            }
+            LedgerError::Closed => formatter.write_str("ledger: it has been closed"),
+            LedgerError::Busy => {
+                formatter.write_str("ledger: too much waits to be done; try again later")
+            }
+            LedgerError::Unwritten { items, why } => write!(
+                formatter,
+                "ledger: {items} rows, holds and notes could not be written before the end: {why}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for LedgerError {}
+
+#[cfg(test)]
+mod tests;
