@@ -235,7 +235,7 @@ fn price_at(
     public_model: &str,
 ) -> Option<Arc<Price>> {
     let priced = Priced {
-        kind: upstream.kind.facts().name,
+        kind: Some(upstream.kind.facts().name),
         upstream: &upstream.name,
         upstream_model,
         public_model,

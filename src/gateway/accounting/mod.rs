@@ -64,8 +64,8 @@ pub struct Books {
 
 /// What a model is asked for, where its price is looked up.
 pub struct Priced<'a> {
-    /// What the upstream runs.
-    pub kind: &'a str,
+    /// What the upstream runs, where that is known.
+    pub kind: Option<&'a str>,
     pub upstream: &'a str,
     pub upstream_model: &'a str,
     pub public_model: &'a str,
@@ -141,24 +141,7 @@ impl Accounting {
 
     /// What a model costs, where that is known: as it was set while weir runs, as the configuration has it, as the table has it.
     pub fn price(&self, config: &Config, priced: &Priced<'_>) -> Option<Arc<Price>> {
-        let live = price::Named {
-            kind: None,
-            upstream: priced.upstream,
-            upstream_model: priced.upstream_model,
-            public_model: priced.public_model,
-        };
-        let configured = || {
-            let Priced {
-                upstream,
-                upstream_model,
-                public_model,
-                ..
-            } = priced;
-            let price = config.prices.price(upstream, upstream_model, public_model);
-            price.cloned()
-        };
-        let known = || price::built_in(priced.kind, priced.upstream_model).map(Arc::new);
-        self.prices.price(&live).or_else(configured).or_else(known)
+        price_of(&self.prices, config, priced)
     }
 
     /// Whether an exchange must not begin, since what it uses has not been written down for longer than the configuration bears.
@@ -183,6 +166,28 @@ impl Accounting {
     pub fn tidy(&self, now: Instant) {
         self.meters.drop_idle(now);
     }
+}
+
+/// As it was set while weir runs, as the configuration has it, as the table has it.
+fn price_of(prices: &PriceBook, config: &Config, priced: &Priced<'_>) -> Option<Arc<Price>> {
+    let live = price::Named {
+        kind: None,
+        upstream: priced.upstream,
+        upstream_model: priced.upstream_model,
+        public_model: priced.public_model,
+    };
+    let configured = || {
+        let Priced {
+            upstream,
+            upstream_model,
+            public_model,
+            ..
+        } = priced;
+        let price = config.prices.price(upstream, upstream_model, public_model);
+        price.cloned()
+    };
+    let known = || price::built_in(priced.kind?, priced.upstream_model).map(Arc::new);
+    prices.price(&live).or_else(configured).or_else(known)
 }
 
 /// # Errors

@@ -1,11 +1,11 @@
 //! What exchanges cost whose process ended before they were settled. It must not know how they are found.
 
-use std::sync::Arc;
-
 use crate::config::Config;
 use crate::ledger::{Charge, Charged, Orphan};
-use crate::price::{self, Named, PriceBook, used};
+use crate::price::{PriceBook, used};
 use crate::terms::Money;
+
+use super::{Priced, price_of};
 
 /// By the rule, at the price of the model wherever it was to be served: what the hold says of the exchange, and never more than it
 /// has promised, where it has promised anything.
@@ -24,15 +24,13 @@ pub fn charged(orphan: &Orphan, config: &Config, prices: &PriceBook) -> Charged 
             .iter()
             .find(|known| known.name == upstream)
             .map(|known| known.kind.facts().name);
-        let live = Named {
-            kind: None,
+        let priced = Priced {
+            kind,
             upstream,
             upstream_model: model,
             public_model: &hold.model,
         };
-        let configured = || config.prices.price(upstream, model, &hold.model).cloned();
-        let known = || price::built_in(kind?, model).map(Arc::new);
-        prices.price(&live).or_else(configured).or_else(known)
+        price_of(prices, config, &priced)
     });
     let costs = found.map(|price| price.cost(&used(&usage, 0, 0, false)));
     let cost = costs.max();
