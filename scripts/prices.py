@@ -4,8 +4,8 @@
     scripts/prices.py model_prices_and_context_window.json "litellm 1.109.1, 2026-11-20" > src/price/table.tsv
 
 The source is `litellm/model_prices_and_context_window_backup.json` of the PyPI package `litellm` (MIT). Only the facts that
-weir can charge by are taken: prices by the token, the image and the request. What is sold by the second, the character, the
-pixel or the page is left out, so that it counts as unpriced and not as free. What was left out is told on stderr.
+weir can charge by are taken: prices by the token, the image, the request, the second of audio that is transcribed and the
+character that is spoken. What is sold by the pixel or the page is left out, so that it counts as unpriced and not as free. What was left out is told on stderr.
 """
 
 import json
@@ -39,8 +39,11 @@ MILLION = Decimal(10) ** 6
 FINEST = Decimal(10) ** -9
 # No price has more digits.
 NOISELESS = Context(prec=12)
-TIER = re.compile(r"^(input_cost_per_token|output_cost_per_token|cache_read_input_token_cost|cache_creation_input_token_cost)_above_(\d+)k_tokens$")
-TIER_COLUMNS = ["input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost", "cache_creation_input_token_cost"]
+TIER_COLUMNS = [
+    "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost", "cache_creation_input_token_cost",
+    "cache_creation_input_token_cost_above_1hr",
+]
+TIER = re.compile(rf"^({'|'.join(TIER_COLUMNS)})_above_(\d+)k_tokens$")
 DATED = re.compile(r"(-latest|[-@]20\d{6}|-20\d\d-\d\d-\d\d)$")
 
 
@@ -67,7 +70,8 @@ def header(origin):
         "",
         "Columns: kind or vendor, `/` and model; then US dollars for a million tokens: input, output, cache read, cache write, cache",
         "write kept for longer, reasoning, audio input, audio output; for each: image made, request; percent of it that batches pay;",
-        "tiers by the whole input: above so many tokens `:` input `,` output `,` cache read `,` cache write, and `;` before the next.",
+        "tiers by the whole input: above so many tokens `:` input `,` output `,` cache read `,` cache write (`,` kept for longer), and `;`",
+        "before the next; a million tokens of images in, of images out; a second of audio transcribed; a million characters spoken.",
         "An empty column follows from the others as `terms::Price` says. Columns at the end that are empty are not written.",
         "",
         "The facts are litellm's (https://github.com/BerriAI/litellm), under this licence:",
@@ -109,9 +113,9 @@ def columns_of(row):
     known = [key for key in prices if "cost" in key and prices[key]]
     draws = row["mode"] in ("image_generation", "image_edit")
     output = prices.get("output_cost_per_token")
-    if draws and "output_cost_per_image_token" in prices:
+    if draws and output is None:
         # What such a model puts out are images.
-        output = prices["output_cost_per_image_token"]
+        output = prices.get("output_cost_per_image_token")
     if output is None and row["mode"] in ("audio_speech",):
         output = prices.get("output_cost_per_audio_token")
     has_tokens = bool(prices.get("input_cost_per_token") or output)
@@ -119,7 +123,11 @@ def columns_of(row):
     request = prices.get("input_cost_per_request")
     if row["mode"] == "rerank" and not has_tokens:
         request = prices.get("input_cost_per_query")
-    if not (has_tokens or image or request):
+    heard = row["mode"] == "audio_transcription" and not has_tokens
+    # Where both are named they are the same second.
+    second = max(prices.get("input_cost_per_second", 0), prices.get("output_cost_per_second", 0)) if heard else None
+    character = prices.get("input_cost_per_character") if row["mode"] == "audio_speech" and not has_tokens else None
+    if not (has_tokens or image or request or second or character):
         if known:
             return None, "sold by what weir does not count"
         if row["mode"] != "moderation":
@@ -137,6 +145,10 @@ def columns_of(row):
         amount(request),
         batch_percent(prices),
         tiers(row, prices),
+        by_million(unlike(prices.get("input_cost_per_image_token"), prices.get("input_cost_per_token"))),
+        by_million(unlike(prices.get("output_cost_per_image_token"), output)),
+        amount(second or None),
+        by_million(character),
     ]
     if None in columns:
         return None, "finer than a billionth"
@@ -206,6 +218,9 @@ def tiers(row, prices):
         columns = [by_million(found[above].get(name)) for name in TIER_COLUMNS]
         if None in columns:
             return None
+        if not columns[-1]:
+            # The last is rare.
+            columns.pop()
         said.append(f"{above}:{','.join(columns)}")
     return ";".join(said)
 

@@ -13,7 +13,7 @@ repository="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$repository"
 
 stages=(tools format shell clippy build tests fuzz documentation dependencies
-    clients-sim real-engine clients-engine quickstart bench)
+    plugins clients-sim real-engine clients-engine quickstart bench)
 
 nextest_version=0.9.151
 deny_version=0.20.2
@@ -48,6 +48,7 @@ run() {
     fuzz) fuzz_briefly ;;
     documentation) RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked ;;
     dependencies) check_dependencies ;;
+    plugins) scripts/plugins.sh ;;
     clients-sim) tests/clients/run.sh sim ;;
     real-engine) scripts/real-engine.sh ;;
     clients-engine) tests/clients/run.sh engine ;;
@@ -146,6 +147,8 @@ each_package() {
     local manifest manifests
     mapfile -t manifests < <(git ls-files --cached --others --exclude-standard -- 'Cargo.toml' '*/Cargo.toml')
     for manifest in "${manifests[@]}"; do
+        # Members of a workspace are looked at with it.
+        ! grep -q '\.workspace = true' "$manifest" || continue
         printf -- '---- %s\n' "$manifest"
         (cd "$(dirname "$manifest")" && "$@")
     done
@@ -186,6 +189,7 @@ smoke_bench() {
     fi
     bench/run.sh --smoke --weir "$WEIR_BINARY"
     bench/translation.sh --smoke --weir "$WEIR_BINARY"
+    bench/accounts.sh --smoke --weir "$WEIR_BINARY"
     bench/soak.sh --seconds 12 --rate 20 --weir "$WEIR_BINARY"
     bench/reload-storm.sh --smoke --seconds 5 --reloads 50 --rate 15 --upstreams 50 --models 500 --weir "$WEIR_BINARY"
 }

@@ -4,6 +4,7 @@
 
 pub mod wire;
 pub mod terms;
+pub mod expr;
 pub mod fault;
 pub mod config;
 pub mod metrics;
@@ -17,6 +18,7 @@ pub mod limit;
 pub mod ledger;
 pub mod upstream;
 pub mod route;
+pub mod plugin;
 pub mod gateway;
 pub mod proxy;
 pub mod reload;

@@ -9,12 +9,15 @@ use zeroize::Zeroizing;
 
 use crate::wire::Operation;
 
+use crate::terms::{KeyState, Priority, Scope};
+
 use super::allow::Allowance;
 use super::denied::Denied;
 use super::ids::KeyId;
 use super::jwt::Grant;
-use super::records::{Key, KeyState, Priority, Project, Tags, Tenant, User};
-use super::scope::{Scope, Scopes};
+use super::memo::Memo;
+use super::records::{Key, Project, Tags, Tenant, User};
+use super::scope::Scopes;
 use super::seal::{Seal, SealError};
 
 /// A record, and its allowance made ready.
@@ -44,6 +47,7 @@ pub(super) struct Resolved {
     pub tenant: Arc<TenantEntry>,
     pub project: Option<Arc<ProjectEntry>>,
     pub user: Option<Arc<UserEntry>>,
+    pub memo: Arc<Memo>,
 }
 
 impl KeyEntry {
@@ -66,6 +70,8 @@ pub struct Caller {
     pub key: Option<Arc<KeyEntry>>,
     /// What the token of another issuer grants.
     pub grant: Option<Arc<Grant>>,
+    /// The same for all requests with one key, until one of the records behind it changes.
+    pub memo: Arc<Memo>,
 }
 
 impl Caller {

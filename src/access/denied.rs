@@ -5,8 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::jwt::TokenFault;
-use super::scope::Scope;
 use super::signing::SignatureFault;
+use crate::terms::Scope;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denied {

@@ -14,6 +14,7 @@ mod caller;
 mod client_address;
 mod denied;
 mod ids;
+mod memo;
 mod moment;
 mod presented;
 mod records;
@@ -26,11 +27,11 @@ pub use client_address::client_address;
 pub use denied::{Denied, DeniedAs};
 pub use directory::Directory;
 pub use ids::{ID_CHARACTERS_MAX, KeyId, check_id};
+pub use memo::Memo;
 pub use moment::Moment;
 pub use presented::{Presented, Slot, presented};
 pub use records::{
-    AccountTerms, Allow, Key, KeyDraft, KeyShown, KeyState, Previous, Priority, Project, Tags,
-    Tenant, User, UserKind,
+    AccountTerms, Allow, Key, KeyDraft, KeyShown, Previous, Project, Tags, Tenant, User,
 };
-pub use scope::{AdminGroup, Deed, RIGHTS, Reach, Right, Scope, Scopes, reach};
+pub use scope::{AdminGroup, Deed, RIGHTS, Reach, Right, Scopes, reach};
 pub use token::{Digest, NoRandomness, Pepper, Token, masked, parse_sha256, sha256};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::terms::{Budget, Limits, Money};
+use crate::terms::{Budget, KeyState, Limits, Money, Priority, UserKind};
 
 use super::ids::KeyId;
 use super::moment::Moment;
@@ -39,10 +39,10 @@ pub struct Tenant {
     pub plan: Option<String>,
     #[serde(default, skip_serializing_if = "Allow::is_everything")]
     pub allow: Allow,
-    /// The routing profile of its callers, unless a key has one.
+    /// Name of a routing preset for its callers, unless a key has one. Kept and shown; nothing goes by it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
-    /// The class of its callers. A key may only go after it.
+    /// The class of its callers. Kept and shown; nothing goes by it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -101,15 +101,6 @@ pub struct User {
     pub allow: Allow,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: Tags,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum UserKind {
-    #[default]
-    Person,
-    Service,
 }
 
 /// A client key. The secret itself is nowhere in it.
@@ -285,18 +276,6 @@ impl Key {
     }
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum KeyState {
-    #[default]
-    Active,
-    /// Not taken for now.
-    Disabled,
-    /// Never taken again.
-    Revoked,
-}
-
 /// What may be asked for, and from where. An empty list allows everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -316,30 +295,6 @@ impl Allow {
     pub fn is_everything(&self) -> bool {
         *self == Allow::default()
     }
-}
-
-/// Who goes first when there is not enough for all. The order is from first to last.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum Priority {
-    Interactive,
-    #[default]
-    Normal,
-    Batch,
 }
 
 fn yes() -> bool {
@@ -398,10 +353,5 @@ mod tests {
             shown.contains(r#""expires":"2027-01-01T00:00:00Z""#),
             "{shown}"
         );
-    }
-
-    #[test]
-    fn the_order_of_classes_is_from_first_to_last() {
-        assert!(Priority::Interactive < Priority::Normal && Priority::Normal < Priority::Batch);
     }
 }

@@ -8,43 +8,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// One right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// To ask models.
-    Inference,
-    /// To read the usage of one's own tenant.
-    UsageRead,
-    /// To make, change and revoke keys of one's own tenant.
-    KeysManage,
-    /// Everything, for every tenant.
-    Admin,
-}
+use crate::terms::Scope;
 
-impl Scope {
-    pub const ALL: [Scope; 4] = [
-        Scope::Inference,
-        Scope::UsageRead,
-        Scope::KeysManage,
-        Scope::Admin,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Scope::Inference => "inference",
-            Scope::UsageRead => "usage_read",
-            Scope::KeysManage => "keys_manage",
-            Scope::Admin => "admin",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Scope> {
-        Scope::ALL.into_iter().find(|scope| scope.name() == name)
-    }
-
-    fn bit(self) -> u8 {
-        1 << self as u8
-    }
+fn bit(scope: Scope) -> u8 {
+    1 << scope as u8
 }
 
 /// A set of scopes. As text: their names, with spaces or commas between; in JSON and YAML a list or such a text.
@@ -73,7 +40,7 @@ impl Scopes {
     }
 
     pub fn has(self, scope: Scope) -> bool {
-        self.0 & scope.bit() != 0
+        self.0 & bit(scope) != 0
     }
 
     pub fn is_empty(self) -> bool {
@@ -94,13 +61,13 @@ impl Scopes {
 /// What a key may do if nothing is said: ask models.
 impl Default for Scopes {
     fn default() -> Scopes {
-        Scopes(Scope::Inference.bit())
+        Scopes(bit(Scope::Inference))
     }
 }
 
 impl FromIterator<Scope> for Scopes {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Scopes {
-        let bits = scopes.into_iter().map(Scope::bit);
+        let bits = scopes.into_iter().map(bit);
         Scopes(bits.fold(0, |all, bit| all | bit))
     }
 }

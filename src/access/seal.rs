@@ -125,6 +125,11 @@ impl Seal {
         Seal { current, former }
     }
 
+    /// The id of the current master key.
+    pub fn id(&self) -> String {
+        self.current.id()
+    }
+
     /// An envelope that only the same `context` opens (for example `upstream key openai/main`), so that envelopes cannot be
     /// exchanged for one another: `sealed1.<master key id>.<nonce, ciphertext and tag in base64url>`.
     ///

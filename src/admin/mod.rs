@@ -6,6 +6,7 @@ pub mod desk;
 mod openapi;
 mod pages;
 mod pass;
+mod plugins;
 pub mod place;
 mod reply;
 mod shapes;
@@ -126,6 +127,7 @@ impl Admin {
                 accounting: &gateway.accounting,
                 config: &snapshot.config,
                 changed: &|| gateway.metrics.accounting.audit_lines.inc(),
+                upstream_keys_changed: &|| gateway.renew_stored_keys().map(drop),
                 now: SystemTime::now(),
             };
             desk.act(task, entry, parameters, &pass, &call)
@@ -154,6 +156,7 @@ impl Admin {
                 let (gateway, reloader) = (gateway.clone(), reloader.clone());
                 return aside(move || status::status(&gateway, &reloader)).await;
             }
+            Act::Plugins => plugins::plugins(gateway),
             Act::OpenApi => return aside(|| reply::json(&openapi::document())).await,
             Act::Desk(_) => return Err(reply::internal()),
             Act::Reload => actions::reload(reloader, &head.query).await?,

@@ -20,7 +20,7 @@ impl Pass {
     pub fn operator(who: &str) -> Pass {
         Pass {
             who: who.to_owned(),
-            scopes: Scopes::of(&[crate::access::Scope::Admin]),
+            scopes: Scopes::of(&[crate::terms::Scope::Admin]),
             tenant: None,
         }
     }

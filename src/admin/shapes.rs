@@ -4,8 +4,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Allow, Key, KeyShown, KeyState, Moment, Priority, Scopes, Tags};
+use crate::access::{Allow, Key, KeyShown, Moment, Scopes, Tags};
 use crate::terms::{Budget, Limits, Money};
+use crate::terms::{KeyState, Priority};
 
 /// Where a record stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -125,6 +126,23 @@ pub struct AccountShown {
     pub held: Money,
     pub entries: u64,
     pub plan: Option<String>,
+    /// Of the plan, in the period that runs.
+    pub allowance: Option<AllowanceShown>,
+}
+
+/// What a plan includes in the period that runs, and what of it is used.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AllowanceShown {
+    /// RFC 3339.
+    pub begins: String,
+    /// RFC 3339; none where it lasts for ever.
+    pub ends: Option<String>,
+    /// Whether the period's price was paid; there is no allowance otherwise.
+    pub paid: bool,
+    pub included_tokens: Option<u64>,
+    pub used_tokens: u64,
+    pub included_money: Option<Money>,
+    pub used_money: Money,
 }
 
 /// An entry to be made.
@@ -304,6 +322,9 @@ pub struct LedgerShown {
     pub queued_bytes: u64,
     /// Exchanges that are written down as running.
     pub holds: u64,
+    /// From settling to its being written, from when on a kill of weir does it no harm.
+    pub longest_written_ms: f64,
+    /// The same until the disk has confirmed it.
     pub last_interval_ms: f64,
     pub longest_interval_ms: f64,
 }

@@ -93,9 +93,10 @@ struct Create {
     /// inference, usage_read, keys_manage, admin; commas between [default: inference]
     #[arg(long, value_name = "SCOPES")]
     scopes: Option<String>,
-    /// interactive, normal or batch
+    /// interactive, normal or batch; nothing goes by it yet
     #[arg(long)]
     priority: Option<String>,
+    /// A routing preset; nothing goes by it yet
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// name=value; may be repeated

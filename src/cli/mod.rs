@@ -8,6 +8,8 @@ mod exit;
 mod forms;
 mod keys;
 mod locate;
+mod plans;
+mod plugin;
 mod reach;
 mod serve;
 mod sim;
@@ -49,6 +51,8 @@ enum Command {
     Users(Box<tenants::Users>),
     /// Pay into accounts and show how they stand
     Accounts(Box<accounts::Accounts>),
+    /// Make and list plans, and subscribe tenants to them
+    Plans(Box<plans::Plans>),
     /// Show what was used and what it cost
     Usage(Box<usage::Usage>),
     /// Show and set prices
@@ -59,6 +63,8 @@ enum Command {
     UpstreamKeys(Box<terms::UpstreamKeys>),
     /// Show how the ledger does
     Ledger(Box<terms::Ledger>),
+    /// Begin, build, check, test and measure plugins, and show how they do
+    Plugin(plugin::Plugin),
     /// Simulate a GPU host, to try configurations and failure drills without a GPU
     Sim(Box<sim::SimArgs>),
 }
@@ -104,11 +110,13 @@ pub fn run(
             Command::Tenants(arguments) => tenants::tenants(&arguments, out),
             Command::Users(arguments) => tenants::users(&arguments, out),
             Command::Accounts(arguments) => accounts::run(&arguments, out),
+            Command::Plans(arguments) => plans::run(&arguments, out),
             Command::Usage(arguments) => usage::run(&arguments, out),
             Command::Prices(arguments) => terms::prices(&arguments, out),
             Command::Limits(arguments) => terms::limits(&arguments, out),
             Command::UpstreamKeys(arguments) => terms::upstream_keys(&arguments, out),
             Command::Ledger(arguments) => terms::ledger(&arguments, out),
+            Command::Plugin(arguments) => plugin::run(&arguments, out),
             Command::Sim(arguments) => crate::sim::run((*arguments).into()).map_err(Failure::Sim),
         });
     match outcome {

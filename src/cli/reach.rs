@@ -147,6 +147,7 @@ fn in_process(config: &Config, accounting: &Accounting, question: &Question<'_>)
         accounting,
         config,
         changed: &|| {},
+        upstream_keys_changed: &|| Ok(()),
         now: SystemTime::now(),
     };
     let call = Call {

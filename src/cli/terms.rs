@@ -33,30 +33,82 @@ enum PriceCommand {
         #[arg(long, default_value = "table")]
         format: Format,
     },
-    /// Set a price, at once and before all others; by the million tokens
+    /// Set a price, at once and before all others
     Set {
         #[command(flatten)]
         of: Of,
-        #[arg(long)]
-        input: String,
-        #[arg(long)]
-        output: String,
-        #[arg(long)]
-        cache_read: Option<String>,
-        #[arg(long)]
-        cache_write: Option<String>,
-        /// Each second at the upstream
-        #[arg(long)]
-        gpu_second: Option<String>,
-        /// Each request
-        #[arg(long)]
-        request: Option<String>,
+        #[command(flatten)]
+        price: Box<PriceFlags>,
     },
     /// Remove a price that was set so
     Remove {
         #[command(flatten)]
         of: Of,
     },
+}
+
+/// The members of a price; what is absent is free, or follows from the others.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct PriceFlags {
+    /// A million tokens
+    #[arg(long)]
+    input: Option<String>,
+    /// A million tokens
+    #[arg(long)]
+    output: Option<String>,
+    /// A million tokens
+    #[arg(long)]
+    cache_read: Option<String>,
+    /// A million tokens
+    #[arg(long)]
+    cache_write: Option<String>,
+    /// A million tokens that are kept for longer
+    #[arg(long)]
+    cache_write_1h: Option<String>,
+    /// Each image that is made
+    #[arg(long)]
+    image: Option<String>,
+    /// Each second of audio that is transcribed
+    #[arg(long)]
+    audio_second: Option<String>,
+    /// A million characters that are spoken
+    #[arg(long)]
+    characters: Option<String>,
+    /// Each second at the upstream
+    #[arg(long)]
+    gpu_second: Option<String>,
+    /// Each request
+    #[arg(long)]
+    request: Option<String>,
+}
+
+impl PriceFlags {
+    fn price(&self) -> Result<Value, Failure> {
+        let amount = |name, text: &Option<String>| {
+            text.as_ref()
+                .map(|text| forms::money(name, text))
+                .transpose()
+        };
+        Ok(forms::object([
+            ("input", amount("--input", &self.input)?),
+            ("output", amount("--output", &self.output)?),
+            ("cache_read", amount("--cache-read", &self.cache_read)?),
+            ("cache_write", amount("--cache-write", &self.cache_write)?),
+            (
+                "cache_write_1h",
+                amount("--cache-write-1h", &self.cache_write_1h)?,
+            ),
+            ("image", amount("--image", &self.image)?),
+            (
+                "audio_second",
+                amount("--audio-second", &self.audio_second)?,
+            ),
+            ("characters", amount("--characters", &self.characters)?),
+            ("gpu_second", amount("--gpu-second", &self.gpu_second)?),
+            ("request", amount("--request", &self.request)?),
+        ]))
+    }
 }
 
 /// What a price is for.
@@ -102,28 +154,8 @@ pub(super) fn prices(prices: &Prices, out: &mut dyn Write) -> Result<(), Failure
             ];
             print(out, *format, &columns, items)
         }
-        PriceCommand::Set {
-            of,
-            input,
-            output,
-            cache_read,
-            cache_write,
-            gpu_second,
-            request,
-        } => {
-            let amount =
-                |name, text: Option<&String>| text.map(|text| forms::money(name, text)).transpose();
-            let price = forms::object([
-                ("input", amount("--input", Some(input))?),
-                ("output", amount("--output", Some(output))?),
-                ("cache_read", amount("--cache-read", cache_read.as_ref())?),
-                (
-                    "cache_write",
-                    amount("--cache-write", cache_write.as_ref())?,
-                ),
-                ("gpu_second", amount("--gpu-second", gpu_second.as_ref())?),
-                ("request", amount("--request", request.as_ref())?),
-            ]);
+        PriceCommand::Set { of, price } => {
+            let price = price.price()?;
             let body = forms::object([
                 ("upstream", of.upstream.clone().map(Value::from)),
                 ("model", of.model.clone().map(Value::from)),
@@ -157,6 +189,11 @@ enum LimitCommand {
         subject: String,
         #[arg(long, default_value = "table")]
         format: Format,
+    },
+    /// Forget what somebody has used of its limits, at once; money that was spent stays spent
+    Reset {
+        /// tenant/ID, project/TENANT/ID, user/TENANT/ID, key/ID, model/NAME, upstream/NAME, endpoint/NAME or global
+        subject: String,
     },
     /// Change limits, at once; what is not named is no longer limited
     Set {
@@ -233,6 +270,10 @@ pub(super) fn limits(limits: &LimitsArguments, out: &mut dyn Write) -> Result<()
                 forms::table(out, &columns, std::slice::from_ref(&shown))?;
             }
             Ok(())
+        }
+        LimitCommand::Reset { subject } => {
+            let path = format!("{}/reset", path(subject));
+            forms::json(out, &reach.change(Method::POST, &path, None)?.json()?)
         }
         LimitCommand::Set {
             subject,

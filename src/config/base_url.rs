@@ -198,6 +198,7 @@ mod tests {
                 "/inference/v1/models",
             ),
             ("openai-compatible", own_host, "/v1", "", "/v1/models"),
+            ("adapter", own_host, "/v1", "", "/"),
         ];
         assert_eq!(table.len(), Kind::ALL.len());
         for (row, kind) in table.into_iter().zip(Kind::ALL) {

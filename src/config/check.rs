@@ -13,12 +13,13 @@ use super::env::{self, Environment};
 use super::known::KnownModels;
 use super::path::FieldPath;
 use super::places::{Places, SyntaxError};
+use super::plugins::{PluginNames, Plugins};
 use super::problem::{Place, Problems, Report};
 use super::raw::RawConfig;
 use super::units::duration_text;
 use super::upstream::Common;
 use super::{
-    Config, callers, health, listen, models, money, rates, schema, sections, shape, store,
+    Config, callers, health, listen, models, money, plugins, rates, schema, sections, shape, store,
     translation, upstream, yaml,
 };
 
@@ -144,10 +145,19 @@ impl Context<'_, '_> {
         let failover = sections::failover(self, raw.failover.unwrap_or_default());
         let translation = translation::translation(self, raw.translation.unwrap_or_default());
         let upstream_names = upstream::names(raw.upstreams.as_deref());
-        let mut models = models::models(self, raw.models, &upstream_names);
+        let raw_plugins = raw.plugins.unwrap_or_default();
+        let plugin_names = PluginNames::of(&raw_plugins);
+        let plugins = plugins::plugins(self, raw_plugins);
+        let filters_path = FieldPath::root().key("filters");
+        let filters = plugin_names.filters(self, &filters_path, raw.filters);
+        let observers = plugin_names.observers(self, raw.observers);
+        let root = FieldPath::root();
+        let rules = plugins::rules(self, &root, raw.authorize, raw.tags, None);
+        let mut models = models::models(self, raw.models, &upstream_names, &plugin_names);
         let common = Common {
             timeouts: sections::timeouts(raw.timeouts.unwrap_or_default()),
             health: health::common(self, raw.health.unwrap_or_default()),
+            plugins: &plugin_names,
         };
         let upstreams = upstream::upstreams(self, raw.upstreams, &models, &common);
         let known = KnownModels::of(
@@ -158,6 +168,7 @@ impl Context<'_, '_> {
         );
         let aliases = known.aliases(self);
         models.set_fallbacks(self, &known);
+        models.set_routes(self, &known);
         models::default_upstream(self, raw.default_upstream.as_deref(), &upstream_names);
         let names = callers::Names::of(&known, raw.tenants.as_ref(), raw.plans.as_ref(), has_store);
         let raw_prices = raw.prices.unwrap_or_default();
@@ -167,7 +178,13 @@ impl Context<'_, '_> {
         }
         let plans = money::plans(self, raw.plans, &names);
         let tenants = callers::tenants(self, raw.tenants, &names);
-        let access = callers::access(self, raw.access.unwrap_or_default(), &names, has_store);
+        let access = callers::access(
+            self,
+            raw.access.unwrap_or_default(),
+            &names,
+            has_store,
+            &plugin_names,
+        );
         let usage = money::usage(self, raw.usage.unwrap_or_default());
         let webhooks = money::webhooks(self, raw.webhooks.unwrap_or_default());
         let (access, tenants) = (access?, tenants?);
@@ -184,6 +201,12 @@ impl Context<'_, '_> {
             prices: prices?,
             usage: usage?,
             webhooks: webhooks?,
+            plugins: Plugins {
+                filters: filters?,
+                observers: observers?,
+                rules: rules?,
+                ..plugins?
+            },
             failover: failover?,
             server: sections::server(raw.server.unwrap_or_default())?,
             translation: translation?,

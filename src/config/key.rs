@@ -11,7 +11,7 @@ use super::check::Context;
 use super::path::FieldPath;
 use super::raw::{RawKey, RawQuota};
 use super::source::{self, Source};
-use super::{ModelPattern, Secret};
+use super::{ModelPattern, Secret, aws};
 
 /// How an upstream's keys take turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -170,9 +170,10 @@ fn key(
     raw: RawKey,
     is_stored: bool,
 ) -> Option<UpstreamKey> {
-    let secret = match is_stored {
-        true => Some(Secret::new("")),
-        false => source::secret(context, path, &Source::from(&raw)),
+    let secret = match (is_stored, &raw.aws) {
+        (true, _) => Some(Secret::new("")),
+        (false, Some(pair)) => aws::pair(context, &path.key("aws"), pair),
+        (false, None) => source::secret(context, path, &Source::from(&raw)),
     };
     let quota = match raw.quota {
         None => Some(None),

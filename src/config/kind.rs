@@ -30,6 +30,8 @@ pub enum Kind {
     Together,
     Fireworks,
     OpenaiCompatible,
+    /// Whatever the plugin speaks that the upstream names.
+    Adapter,
 }
 
 /// How a kind takes its credential.
@@ -98,7 +100,7 @@ const SERVICE: KindFacts = KindFacts {
 
 impl Kind {
     /// Every kind, in the order in which documents list them.
-    pub const ALL: [Kind; 22] = [
+    pub const ALL: [Kind; 23] = [
         Kind::Vllm,
         Kind::Sglang,
         Kind::Tgi,
@@ -121,6 +123,7 @@ impl Kind {
         Kind::Together,
         Kind::Fireworks,
         Kind::OpenaiCompatible,
+        Kind::Adapter,
     ];
 
     /// The kind of that name in YAML.
@@ -304,6 +307,17 @@ impl Kind {
             Kind::OpenaiCompatible => &KindFacts {
                 name: "openai-compatible",
                 quirks: &quirks::UNKNOWN,
+                ..SERVICE
+            },
+            // Its plugin is asked in OpenAI's words, and knows where its provider lists its models.
+            Kind::Adapter => &KindFacts {
+                name: "adapter",
+                url_example: "https://api.example.com",
+                quirks: &quirks::UNKNOWN,
+                health_path: "/",
+                stream_usage_on_request: false,
+                lists_models: false,
+                dialects: &[Chat],
                 ..SERVICE
             },
         }

@@ -1,6 +1,7 @@
 //! The configuration: raw YAML shapes in, one checked and immutable [`Config`] out, or every problem at once.
 //! Defaults live here and nowhere else; nothing here opens a socket or reads a clock.
 
+mod aws;
 mod base_url;
 mod callers;
 mod certificates;
@@ -14,10 +15,12 @@ mod key;
 mod kind;
 mod known;
 mod listen;
+mod model;
 mod models;
 mod money;
 mod path;
 mod places;
+mod plugins;
 mod problem;
 mod rates;
 mod raw;
@@ -48,19 +51,25 @@ use std::time::{Duration, SystemTime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::terms::{self, Money};
+use crate::terms;
 use crate::wire::Dialect;
 
+pub use aws::SigV4;
 pub use callers::{
-    Access, Account, Allow, ClaimNames, ClientKey, DEFAULT_TENANT, KeyState, Priority, Project,
-    Scope, Signing, Tenant, TokenAlgorithm, TokenIssuer, User, UserKind,
+    Access, Account, Allow, ClaimNames, ClientKey, DEFAULT_TENANT, Project, Signing, Tenant,
+    TokenAlgorithm, TokenIssuer, User,
 };
 pub use key::{KeyCaps, KeyCooldown, Quota, QuotaPeriod, Rotation, StoredKey, UpstreamKey};
 pub use kind::{AuthShape, Kind, KindFacts};
+pub use model::{Model, Policy, Price, Sticky, Target};
 pub use money::{
     OnUpstreamCut, Plan, PlanOrder, PriceSettings, UnknownPrice, UsageSettings, Webhook, Webhooks,
 };
 pub use path::FieldPath;
+pub use plugins::{
+    Builtin, Filter, Grants, Instance, InstanceMode, OnError, Plugin, PluginLimits, PluginSource,
+    Plugins, Rule, Rules,
+};
 pub use problem::{Place, Problem, Problems};
 pub use rates::Rates;
 pub use schema::json_schema;
@@ -73,7 +82,7 @@ pub use utc::text as utc_text;
 pub use crate::terms::ModelPattern;
 
 /// One checked configuration. Immutable: an exchange keeps the one that it began with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Where clients connect; at least one.
     pub listen: Vec<Listener>,
@@ -93,6 +102,7 @@ pub struct Config {
     pub prices: PriceSettings,
     pub usage: UsageSettings,
     pub webhooks: Webhooks,
+    pub plugins: Plugins,
     pub failover: Failover,
     pub server: Server,
     pub log: Log,
@@ -111,12 +121,19 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether any exchange is held against rules.
+    pub fn has_rules(&self) -> bool {
+        let of_models = self.models.values();
+        !self.plugins.rules.is_empty() || of_models.into_iter().any(|model| !model.rules.is_empty())
+    }
+
     /// Whether there is anybody to be told from anybody else: a key, an issuer of tokens, or a store that may hold keys.
     pub fn tells_callers_apart(&self) -> bool {
         let access = &self.access;
         access.required
             || !access.keys.is_empty()
             || !access.tokens.is_empty()
+            || access.plugin.is_some()
             || self.store.is_some()
     }
 
@@ -295,6 +312,8 @@ pub struct Upstream {
     /// `[a-z0-9][a-z0-9._-]*`, unique; also the first path segment of its pass-through.
     pub name: String,
     pub kind: Kind,
+    /// With [`Kind::Adapter`], the plugin that speaks its dialect.
+    pub adapter: Option<String>,
     /// For people; empty by default.
     pub description: String,
     /// For people and policies; empty by default.
@@ -308,6 +327,8 @@ pub struct Upstream {
     pub keys: Vec<UpstreamKey>,
     /// Credentials that the store holds, as far as it has them.
     pub stored_keys: Vec<StoredKey>,
+    /// Requests are signed, with pairs of AWS keys. Default: a key goes into a header.
+    pub sigv4: Option<SigV4>,
     /// Where a client may bring its own credential, which goes before `keys`.
     pub own_key_header: Option<http::HeaderName>,
     pub limits: terms::Limits,
@@ -458,100 +479,6 @@ pub struct Timeouts {
     pub idle: Duration,
     /// The whole of a non-streamed exchange. Default 600 s. Streams have no total bound.
     pub total: Duration,
-}
-
-/// A public model name and the ways to serve it.
-#[derive(Debug, PartialEq)]
-pub struct Model {
-    pub policy: Policy,
-    /// What makes requests go the same way under [`Policy::Split`]; `None`: each by chance.
-    pub sticky: Option<Sticky>,
-    /// At least one; sorted by tier, in the file's order within a tier.
-    pub targets: Vec<Target>,
-    /// Models that answer, in this order, when no target can; aliases are followed. Nothing falls back that is not named
-    /// here. Default none.
-    pub fallbacks: Vec<String>,
-    /// Models that are asked when the request is too long for this one. Default none.
-    pub context_fallbacks: Vec<String>,
-    /// In place of [`Failover::deadline`].
-    pub deadline: Option<Duration>,
-    /// In place of [`Translation::loss`].
-    pub loss: Option<crate::wire::neutral::Policy>,
-    pub limits: terms::Limits,
-}
-
-/// One way to serve a model.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Target {
-    /// Name of an upstream of this file.
-    pub upstream: String,
-    /// That upstream's own name for the model.
-    pub model: String,
-    /// 1 is tried first; the next tier only when no target of this one can.
-    pub tier: u32,
-    /// Share of the requests relative to the tier's other targets, for [`Policy::Weighted`] and [`Policy::Split`]. Default 1.
-    pub weight: u32,
-    /// For [`Policy::Cost`]: its own price, else that of [`Config::prices`].
-    pub price: Option<Price>,
-}
-
-/// What tokens cost as a policy compares it: a million of them, in the currency of the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Price {
-    pub input: Money,
-    pub output: Money,
-}
-
-/// How the targets of one tier are ordered. Whatever it is, those that cannot answer now come last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum Policy {
-    /// The better score of two taken by chance. Default.
-    Health,
-    /// In turn.
-    RoundRobin,
-    /// As often as their weights say.
-    Weighted,
-    /// By chance.
-    Random,
-    /// Fewest exchanges in flight first, ties in turn.
-    LeastInflight,
-    /// Shortest time to the first byte first, ties in turn.
-    Latency,
-    /// Lowest price first, ties by score.
-    Cost,
-    /// By weight, as shares of the traffic; the same caller goes the same way where `sticky` is set.
-    Split,
-}
-
-impl Policy {
-    /// The name in YAML.
-    pub fn name(self) -> &'static str {
-        match self {
-            Policy::Health => "health",
-            Policy::RoundRobin => "round_robin",
-            Policy::Weighted => "weighted",
-            Policy::Random => "random",
-            Policy::LeastInflight => "least_inflight",
-            Policy::Latency => "latency",
-            Policy::Cost => "cost",
-            Policy::Split => "split",
-        }
-    }
-}
-
-/// What tells callers apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum Sticky {
-    /// The client's credential.
-    Key,
-    /// The body's `user` (or `safety_identifier`).
-    User,
-    /// The header `x-session-id` or `session_id`, or the body's `prompt_cache_key`.
-    Session,
 }
 
 impl Config {

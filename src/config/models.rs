@@ -8,6 +8,7 @@ use super::check::Context;
 use super::known::KnownModels;
 use super::money::check_tiers;
 use super::path::FieldPath;
+use super::plugins::{PluginNames, rules};
 use super::raw::{RawModel, RawTarget};
 use super::upstream::Names;
 use super::{Model, Policy, Price, PriceSettings, Target, rates, translation};
@@ -78,6 +79,29 @@ impl CheckedModels {
         }
     }
 
+    /// Looks the models up that conditions lead to.
+    pub fn set_routes(&mut self, context: &mut Context<'_, '_>, known: &KnownModels) {
+        let root = FieldPath::root().key("models");
+        for (name, model) in self.checked.iter_mut().flatten() {
+            let path = root.key(name).key("route");
+            for (index, (_, to)) in model.rules.route.iter_mut().enumerate() {
+                let problem = match known.resolve(to) {
+                    Err(problem) => problem,
+                    Ok(found) if found == *name => {
+                        "is the model itself; name another, or remove it".to_owned()
+                    }
+                    Ok(found) => {
+                        *to = found;
+                        continue;
+                    }
+                };
+                let path = path.index(index).key("model");
+                let shown = context.report.shown(&path);
+                context.report.value(&path, format!("{shown} {problem}"));
+            }
+        }
+    }
+
     /// Looks the fallbacks up among all models, and gives each model its own.
     pub fn set_fallbacks(&mut self, context: &mut Context<'_, '_>, known: &KnownModels) {
         for fallbacks in std::mem::take(&mut self.fallbacks) {
@@ -97,6 +121,7 @@ pub(super) fn models(
     context: &mut Context<'_, '_>,
     raw: Option<BTreeMap<String, Option<RawModel>>>,
     upstreams: &Names,
+    plugins: &PluginNames,
 ) -> CheckedModels {
     let raw = raw.unwrap_or_default();
     let path = FieldPath::root().key("models");
@@ -112,7 +137,14 @@ pub(super) fn models(
             check_name(context, &path, &name);
             let mut raw = raw?;
             fallbacks.extend(Fallbacks::of(&path, &name, &mut raw));
-            let model = model(context, &path, &name, raw, upstreams, &mut prices)?;
+            let model = model(
+                context,
+                &path,
+                &name,
+                raw,
+                (upstreams, plugins),
+                &mut prices,
+            )?;
             if model.policy == Policy::Cost {
                 by_cost.push((name.clone(), model.targets.clone()));
             }
@@ -194,7 +226,7 @@ fn model(
     path: &FieldPath,
     name: &str,
     raw: RawModel,
-    upstreams: &Names,
+    (upstreams, plugins): (&Names, &PluginNames),
     prices: &mut Vec<TargetPrice>,
 ) -> Option<Model> {
     if let (Some(policy), Some(_)) = (raw.policy, raw.sticky)
@@ -206,6 +238,9 @@ fn model(
         );
         context.report.key(&path.key("sticky"), message);
     }
+    let rules = rules(context, path, raw.authorize, raw.tags, raw.route);
+    let filters = plugins.filters(context, &path.key("filters"), raw.filters);
+    let router = plugins.router(context, &path.key("router"), raw.router);
     let targets_path = path.key("targets");
     let raw_targets = raw.targets?;
     let targets = targets(context, &targets_path, name, raw_targets, upstreams, prices)?;
@@ -218,6 +253,9 @@ fn model(
         deadline: raw.deadline.map(|deadline| deadline.0),
         loss: raw.loss.map(translation::policy),
         limits: rates::limits(raw.limits),
+        filters: filters?,
+        router: router?,
+        rules: rules?,
     })
 }
 

@@ -11,7 +11,7 @@ use super::form::{
 };
 use super::path::FieldPath;
 use super::problem::{Report, did_you_mean};
-use super::raw::SECRET_MARK;
+use super::raw::{ANY_MARK, SECRET_MARK};
 use super::scalar::check_format;
 
 /// Reports every value that does not fit, and leaves `null` in its place (and unknown keys out), so that the rest can
@@ -53,12 +53,15 @@ impl<'s> Checker<'s, '_, '_> {
         path: &FieldPath,
         secret: bool,
     ) -> bool {
+        let forms = self.forms(schema);
+        if forms.iter().any(|form| form.get(ANY_MARK).is_some()) {
+            return true;
+        }
         if value.is_null() {
             self.report
                 .key(path, "has no value; give it one, or remove the line");
             return false;
         }
-        let forms = self.forms(schema);
         if self.expanded.contains(&*self.report.as_written(path)) {
             retype(&forms, value);
         }

@@ -8,10 +8,11 @@ use super::base_url::UrlError;
 use super::check::Context;
 use super::models::CheckedModels;
 use super::path::FieldPath;
+use super::plugins::PluginNames;
 use super::problem::did_you_mean;
 use super::raw::{RawHealth, RawKeyCooldown, RawStreamUsage, RawUpstream, RawUpstreamTls};
 use super::{
-    BaseUrl, KeyCooldown, Kind, KindFacts, Timeouts, Upstream, UpstreamTls, certificates,
+    BaseUrl, KeyCooldown, Kind, KindFacts, Timeouts, Upstream, UpstreamTls, aws, certificates,
     credential, discovery, health, rates, served, translation,
 };
 
@@ -41,9 +42,10 @@ const RESERVED_NAMES: [&str; 21] = [
 ];
 
 /// What upstreams have that do not say otherwise themselves.
-pub(super) struct Common {
+pub(super) struct Common<'c> {
     pub timeouts: Option<Timeouts>,
     pub health: RawHealth,
+    pub plugins: &'c PluginNames,
 }
 
 /// The names that targets may use.
@@ -92,7 +94,7 @@ pub(super) fn upstreams(
     context: &mut Context<'_, '_>,
     raw: Option<Vec<Option<RawUpstream>>>,
     models: &CheckedModels,
-    common: &Common,
+    common: &Common<'_>,
 ) -> Option<Vec<Arc<Upstream>>> {
     let path = FieldPath::root().key("upstreams");
     let mut taken = HashMap::new();
@@ -139,14 +141,19 @@ fn upstream(
     path: &FieldPath,
     raw: RawUpstream,
     models: &CheckedModels,
-    common: &Common,
+    common: &Common<'_>,
 ) -> Option<Upstream> {
     let name = raw.name?;
     let facts = raw.kind.map(Kind::facts);
+    let adapter = adapter(context, path, raw.kind, raw.adapter, common.plugins);
     let base = facts.and_then(|facts| {
         let (url, api_path) = (raw.url.as_deref(), raw.api_path.as_deref());
         base_url(context, path, facts, url, api_path)
     });
+    let is_signed = raw.auth.is_some();
+    let keys_path = path.key("keys");
+    aws::check_raw(context, &keys_path, is_signed, raw.keys.as_deref());
+    let sigv4 = aws::sigv4(context, &path.key("auth"), raw.auth);
     let credentials = credential::credentials(
         context,
         path,
@@ -156,6 +163,9 @@ fn upstream(
         raw.forward_credentials.unwrap_or_default(),
         raw.own_keys,
     );
+    if let (true, Some(credentials)) = (is_signed, &credentials) {
+        aws::check(context, &keys_path, &credentials.keys);
+    }
     let own_health = raw.health.unwrap_or_default();
     let health_path = path.key("health");
     let health = health::of_upstream(context, &health_path, &common.health, own_health, facts);
@@ -174,6 +184,7 @@ fn upstream(
     Some(Upstream {
         name,
         kind: raw.kind?,
+        adapter: adapter?,
         description: raw.description.unwrap_or_default(),
         tags: tags?,
         status: raw.status?,
@@ -182,6 +193,7 @@ fn upstream(
         health: health?,
         keys: credentials.keys.given,
         stored_keys: credentials.keys.stored,
+        sigv4: sigv4?,
         own_key_header: credentials.own_key_header,
         limits: rates::limits(raw.limits),
         rotation: raw.rotation?,
@@ -204,6 +216,31 @@ fn upstream(
             None => facts?.stream_usage_on_request,
         },
     })
+}
+
+/// The plugin that speaks its dialect; the inner `None`: weir does.
+fn adapter(
+    context: &mut Context<'_, '_>,
+    path: &FieldPath,
+    kind: Option<Kind>,
+    raw: Option<String>,
+    plugins: &PluginNames,
+) -> Option<Option<String>> {
+    let path = path.key("adapter");
+    match (kind?, raw) {
+        (Kind::Adapter, None) => {
+            let message = "is missing; name a plugin of `plugins.items` that speaks its dialect";
+            context.report.value(&path, message);
+            None
+        }
+        (Kind::Adapter, name) => plugins.known(context, &path, name).map(Some),
+        (_, None) => Some(None),
+        (_, Some(_)) => {
+            let message = "has no effect with this kind; write `kind: adapter`, or remove it";
+            context.report.key(&path, message);
+            None
+        }
+    }
 }
 
 fn base_url(

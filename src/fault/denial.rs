@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
+
 /// A caller that is not let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
@@ -30,6 +32,17 @@ pub struct OverLimit {
     pub retry_after: Option<Duration>,
     /// Safe to send.
     pub message: String,
+}
+
+/// What a plugin, or a rule of the configuration, has against an exchange; in its own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// 400 to 599.
+    pub status: u16,
+    pub code: String,
+    pub message: String,
+    /// For the head of the answer.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// What kind of bound it is.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::wire::neutral::{Class, Error};
 
-pub use denial::{Bound, Denial, OverLimit};
+pub use denial::{Bound, Denial, OverLimit, Rejected};
 
 /// Why an exchange failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub enum Fault {
     Denied(Box<Denial>),
     /// A limit or a budget of the caller's, or of all callers, leaves no room.
     OverLimit(Box<OverLimit>),
+    /// A plugin, or a rule of the configuration, is against it.
+    Rejected(Box<Rejected>),
     /// The client went away. Nobody is left to be told.
     ClientGone,
 
@@ -90,6 +92,10 @@ pub enum Fault {
     },
     /// What is spent cannot be written down, and so nothing that costs may begin.
     LedgerDown,
+    /// A plugin that has to agree could not do its work.
+    PluginDown {
+        plugin: String,
+    },
     ShuttingDown,
     Internal,
 
@@ -164,7 +170,7 @@ pub struct Shape {
     /// The class of error in OpenAI's terms.
     pub kind: &'static str,
     /// A stable code for programs.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// The request parameter that is at fault.
     pub param: Option<Cow<'static, str>>,
     /// When to try again, where that is known.
@@ -187,10 +193,10 @@ pub fn whole_seconds(duration: Duration) -> u64 {
 impl Fault {
     /// Status, class and codes. 499 and 502 and so on also stand in metrics and logs.
     pub fn shape(&self) -> Shape {
-        let shape = |status, kind, code| Shape {
+        let shape = |status, kind, code: &'static str| Shape {
             status,
             kind,
-            code,
+            code: code.into(),
             param: None,
             retry_after: None,
         };
@@ -238,6 +244,14 @@ impl Fault {
                         shape(429, "rate_limit_error", "rate_limit_exceeded")
                     }
                 }
+            },
+            Fault::Rejected(rejected) => Shape {
+                code: rejected.code.clone().into(),
+                ..shape(rejected.status, error_kind(rejected.status), "")
+            },
+            Fault::PluginDown { .. } => Shape {
+                retry_after: Some(SOON),
+                ..shape(503, SERVER, "plugin_unavailable")
             },
             Fault::ClientGone => shape(499, INVALID, "client_closed_request"),
             Fault::BuffersFull => Shape {
@@ -312,6 +326,8 @@ impl Fault {
             Fault::PathEscapes => "path_escapes",
             Fault::Denied(denial) => denial.label,
             Fault::OverLimit(over) => over.bound.label(),
+            Fault::Rejected(_) => "rejected",
+            Fault::PluginDown { .. } => "plugin_down",
             Fault::ClientGone => "client_gone",
             Fault::BuffersFull => "buffers_full",
             Fault::NoUpstream { .. } => "no_upstream",
@@ -369,6 +385,8 @@ impl Fault {
             | Fault::PathEscapes
             | Fault::Denied(_)
             | Fault::OverLimit(_)
+            | Fault::Rejected(_)
+            | Fault::PluginDown { .. }
             | Fault::ClientGone
             | Fault::BuffersFull
             | Fault::NoUpstream { .. }
@@ -412,13 +430,13 @@ impl Fault {
     pub fn as_error(&self) -> Error {
         let shape = self.shape();
         Error {
-            class: match shape.code {
+            class: match &*shape.code {
                 "model_not_found" => Class::ModelUnknown,
                 _ => Class::of_status(shape.status),
             },
             status: shape.status,
             message: self.to_string(),
-            code: Some(shape.code.to_owned()),
+            code: Some(shape.code.into_owned()),
             param: shape.param.map(Cow::into_owned),
             retry_after: shape.retry_after,
         }

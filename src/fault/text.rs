@@ -68,6 +68,11 @@ impl fmt::Display for Fault {
             Fault::PathEscapes => write!(f, "the path must not hold `.` or `..` segments"),
             Fault::Denied(denial) => write!(f, "{denial}"),
             Fault::OverLimit(over) => write!(f, "{over}"),
+            Fault::Rejected(rejected) => f.write_str(&rejected.message),
+            Fault::PluginDown { plugin } => write!(
+                f,
+                "plugin `{plugin}` could not do its work, and nothing passes without it; try again"
+            ),
             Fault::ClientGone => write!(f, "the client closed the connection"),
             Fault::BuffersFull => write!(
                 f,

@@ -96,6 +96,8 @@ impl Gateway {
         let intervals = [
             ("last", figures.last_interval),
             ("longest", figures.longest_interval),
+            ("last_written", figures.last_written_after),
+            ("longest_written", figures.longest_written_after),
         ];
         for (which, interval) in intervals {
             let gauge = metrics.ledger_interval_seconds.with_label_values(&[which]);

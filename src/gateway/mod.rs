@@ -4,7 +4,10 @@
 mod accounting;
 mod changes;
 mod gauges;
+mod feed;
+mod guards;
 mod learnt;
+mod plugins;
 mod reasoning;
 mod replace;
 mod retired;
@@ -25,15 +28,18 @@ use crate::config::Config;
 use crate::limit::ByteBudget;
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
+use crate::plugin::PluginHost;
 use crate::route::RetryBudgets;
 use crate::upstream::health::Trial;
 use crate::upstream::{Change, Connector, Endpoint, Harm, Registry, Resolver, Surroundings};
 
 pub use accounting::{
-    Accounting, Books, Bounds, Concerned, Priced, UpstreamKey, exchange_id, name_of, price_key,
-    purse_name, put_upstream_key, subject_of,
+    Accounting, Books, Bounding, Bounds, Common, Concerned, PlanStanding, Plans, Priced, Share,
+    Taken, UpstreamKey, charges_with, exchange_id, name_of, plan_of, price_key, purse_name,
+    put_upstream_key, subject_of, who,
 };
 pub use changes::{Changed, Changes, FixedSettings};
+pub use guards::Guards;
 pub use snapshot::Snapshot;
 
 use learnt::Learnt;
@@ -48,6 +54,7 @@ pub struct Gateway {
     pub buffers: Arc<ByteBudget>,
     pub access_log: AccessLog,
     retries: RetryBudgets,
+    plugins: PluginHost,
     pub reasoning: ReasoningMemory,
     pub accounting: Accounting,
     named_tenants: usage::NamedTenants,
@@ -84,7 +91,10 @@ impl Gateway {
     pub fn new(config: Config) -> Result<Gateway, String> {
         let metrics = Metrics::default();
         let accounting = Accounting::open(&config)?;
-        let config = accounting.with_stored_keys(config);
+        let seal = accounting.seal();
+        accounting.check_sealed(&config, &seal)?;
+        accounting.reseal_and_tell(&config);
+        let config = accounting.with_stored_keys(config, &seal);
         let connector = Arc::new(Connector::new(config.server.upstream_idle_connections));
         let surroundings = Surroundings {
             connector: connector.clone(),
@@ -94,7 +104,10 @@ impl Gateway {
         let access_log = AccessLog::new(&config.log, metrics.log_lines_dropped.clone());
         let buffers = ByteBudget::new(config.limits.buffered_bytes);
         let retries = RetryBudgets::default();
-        let snapshot = Snapshot::first(Arc::new(config), &registry, &surroundings, &retries)?;
+        let plugins = plugins::host(&connector, &metrics.plugins);
+        let guards = Arc::new(plugins::load(&plugins, &config, None)?);
+        let config = Arc::new(config);
+        let snapshot = Snapshot::first(config, guards, &registry, &surroundings, &retries)?;
         Ok(Gateway {
             buffers,
             connector,
@@ -102,6 +115,7 @@ impl Gateway {
             metrics,
             access_log,
             retries,
+            plugins,
             reasoning: ReasoningMemory::default(),
             accounting,
             named_tenants: usage::NamedTenants::default(),

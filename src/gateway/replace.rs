@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use crate::access::seal::Seal;
 use crate::config::Config;
 use crate::route::RetryBudgets;
 use crate::upstream::{Registry, Upstream};
 
-use super::{Changes, Gateway, Snapshot};
+use super::{Changes, Gateway, Guards, Snapshot, plugins};
 
 impl Gateway {
     /// Puts `config` in force for all exchanges that begin from now on. To be called off the threads that serve: with many
@@ -18,20 +19,44 @@ impl Gateway {
     /// When an upstream cannot be built; nothing has changed then.
     pub fn replace(self: &Arc<Self>, config: Config) -> Result<Changes, String> {
         let _one_at_a_time = self.replacing.lock();
+        let seal = self.accounting.seal_of(&config)?;
+        let config = self.checked(config, &seal)?;
+        let changes = self.swap(&config, || self.accounting.configure(&config, seal))?;
+        self.accounting.reseal_and_tell(&config);
+        Ok(changes)
+    }
+
+    /// Takes the upstream keys that the store holds now, under the configuration in force. To be called as [`Gateway::replace`].
+    ///
+    /// # Errors
+    /// When an upstream cannot be built with them; nothing has changed then.
+    pub fn renew_stored_keys(self: &Arc<Self>) -> Result<Changes, String> {
+        let _one_at_a_time = self.replacing.lock();
+        let config = Config::clone(&self.snapshot().config);
+        let config = self.checked(config, &self.accounting.seal())?;
+        self.swap(&config, || Ok(()))
+    }
+
+    /// Swaps the snapshot. `last` is what can still fail when all else is ready.
+    fn swap(
+        self: &Arc<Self>,
+        config: &Arc<Config>,
+        last: impl FnOnce() -> Result<(), String>,
+    ) -> Result<Changes, String> {
         let before = self.snapshot();
-        let config = Arc::new(self.accounting.with_stored_keys(config));
-        self.check(&config)?;
+        let guards = self.loaded(config, &before)?;
         let learnt = self.learnt.count();
         let next = before.next(
             config.clone(),
+            guards.clone(),
             &self.registry,
             &self.surroundings,
             &self.retries,
         )?;
-        self.accounting.configure(&config)?;
+        last()?;
         let fresh: Vec<Arc<Upstream>> = added(&before, &next).cloned().collect();
         let replaced: Vec<Arc<Upstream>> = gone(&before, &next).cloned().collect();
-        let mut changes = Changes::between(&before.config, &config);
+        let mut changes = Changes::between(&before.config, config);
         for upstream in &fresh {
             // The same settings, but another certificate in a file that they name.
             changes.upstreams.also_altered(&upstream.config.name);
@@ -40,6 +65,7 @@ impl Gateway {
         self.retries.set(&config.failover, Instant::now());
         self.buffers.set_bytes_max(config.limits.buffered_bytes);
         drop(before);
+        self.plugins.forget_others(guards.set());
         self.retired.add(self.snapshot.swap(Arc::new(next)));
         self.generation.fetch_add(1, Ordering::Relaxed);
         replaced.iter().for_each(|upstream| upstream.end_tasks());
@@ -56,16 +82,34 @@ impl Gateway {
     /// # Errors
     /// As [`Gateway::replace`].
     pub fn would_change(&self, config: Config) -> Result<Changes, String> {
-        let config = Arc::new(self.accounting.with_stored_keys(config));
-        self.check(&config)?;
-        Ok(Changes::between(&self.snapshot().config, &config))
+        let seal = self.accounting.seal_of(&config)?;
+        let config = self.checked(config, &seal)?;
+        let before = self.snapshot();
+        self.loaded(&config, &before)?;
+        Ok(Changes::between(&before.config, &config))
     }
 
-    /// Builds it beside everything that runs. What is known of upstreams takes in their new settings as they are built on it, so
-    /// that a configuration which cannot be built must be found out before.
-    fn check(&self, config: &Arc<Config>) -> Result<(), String> {
+    /// Its plugins; those that are the same are taken over from what serves.
+    fn loaded(&self, config: &Config, before: &Snapshot) -> Result<Arc<Guards>, String> {
+        let previous = Some(before.guards.set());
+        plugins::load(&self.plugins, config, previous).map(Arc::new)
+    }
+
+    /// A configuration with the keys of the store, built beside everything that runs. What is known of upstreams takes in their new
+    /// settings as they are built on it, so that a configuration which cannot be built must be found out before.
+    fn checked(&self, config: Config, seal: &Seal) -> Result<Arc<Config>, String> {
+        self.accounting.check_sealed(&config, seal)?;
+        let config = Arc::new(self.accounting.with_stored_keys(config, seal));
         let (registry, budgets) = (Registry::default(), RetryBudgets::default());
-        Snapshot::first(config.clone(), &registry, &self.surroundings, &budgets).map(drop)
+        let guards = Arc::default();
+        Snapshot::first(
+            config.clone(),
+            guards,
+            &registry,
+            &self.surroundings,
+            &budgets,
+        )?;
+        Ok(config)
     }
 }
 

@@ -4,9 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::HeaderName;
+
 use crate::config::{self, Config};
 use crate::route::{Catalog, RetryBudgets};
 use crate::upstream::{Registry, Surroundings, Upstream};
+
+use super::accounting::Common;
+use super::guards::Guards;
 
 /// One checked configuration and what was built on it. Immutable; an exchange keeps the one that it began with.
 pub struct Snapshot {
@@ -19,10 +24,18 @@ pub struct Snapshot {
     unlisted: Vec<Arc<Upstream>>,
     /// Whether at least one upstream's models were known when the catalog was built.
     pub is_usable: bool,
+    /// The plugins that exchanges meet.
+    pub guards: Arc<Guards>,
+    /// Whether the configuration has rules that exchanges are held against.
+    pub has_rules: bool,
     /// Whether there is anybody to be told from anybody else.
     pub tells_callers_apart: bool,
     /// Whether anything that exchanges use is limited, paid for or written down.
     pub counts: bool,
+    /// Where clients bring keys of their own for upstreams; no other upstream may see them.
+    pub own_key_headers: Arc<[HeaderName]>,
+    /// What bounds exchanges, whoever calls.
+    pub common: Arc<Common>,
 }
 
 impl Snapshot {
@@ -32,6 +45,7 @@ impl Snapshot {
     /// When an upstream cannot be built; the text names it.
     pub(super) fn first(
         config: Arc<Config>,
+        guards: Arc<Guards>,
         registry: &Registry,
         surroundings: &Surroundings,
         budgets: &RetryBudgets,
@@ -41,7 +55,7 @@ impl Snapshot {
             .iter()
             .map(|upstream| build(upstream, registry, surroundings));
         let upstreams = built.collect::<Result<_, _>>()?;
-        Ok(Snapshot::of(config, upstreams, budgets))
+        Ok(Snapshot::of(config, guards, upstreams, budgets))
     }
 
     /// The snapshot that follows this one; upstreams that are the same are taken over, with all that runs for them.
@@ -51,6 +65,7 @@ impl Snapshot {
     pub(super) fn next(
         &self,
         config: Arc<Config>,
+        guards: Arc<Guards>,
         registry: &Registry,
         surroundings: &Surroundings,
         budgets: &RetryBudgets,
@@ -62,20 +77,29 @@ impl Snapshot {
             Ok(same.cloned().unwrap_or(fresh))
         });
         let upstreams = built.collect::<Result<_, String>>()?;
-        Ok(Snapshot::of(config, upstreams, budgets))
+        Ok(Snapshot::of(config, guards, upstreams, budgets))
     }
 
-    fn of(config: Arc<Config>, upstreams: Vec<Arc<Upstream>>, budgets: &RetryBudgets) -> Snapshot {
+    fn of(
+        config: Arc<Config>,
+        guards: Arc<Guards>,
+        upstreams: Vec<Arc<Upstream>>,
+        budgets: &RetryBudgets,
+    ) -> Snapshot {
         let named = upstreams
             .iter()
             .map(|upstream| (upstream.config.name.clone(), upstream.clone()));
         Snapshot {
             is_usable: is_usable(&upstreams),
+            guards,
+            has_rules: config.has_rules(),
             unlisted: unlisted(&upstreams),
             catalog: Catalog::build(&config, &upstreams, budgets, Instant::now()),
             by_name: Arc::new(named.collect()),
             tells_callers_apart: config.tells_callers_apart(),
             counts: config.counts(),
+            own_key_headers: own_key_headers(&config),
+            common: Arc::new(Common::new(&config)),
             config,
             upstreams,
         }
@@ -85,9 +109,13 @@ impl Snapshot {
     pub(super) fn with_catalog_anew(&self, budgets: &RetryBudgets) -> Snapshot {
         Snapshot {
             is_usable: is_usable(&self.upstreams),
+            guards: self.guards.clone(),
+            has_rules: self.has_rules,
             unlisted: unlisted(&self.upstreams),
             tells_callers_apart: self.tells_callers_apart,
             counts: self.counts,
+            own_key_headers: self.own_key_headers.clone(),
+            common: self.common.clone(),
             config: self.config.clone(),
             upstreams: self.upstreams.clone(),
             by_name: self.by_name.clone(),
@@ -116,6 +144,16 @@ fn is_usable(upstreams: &[Arc<Upstream>]) -> bool {
 fn unlisted(upstreams: &[Arc<Upstream>]) -> Vec<Arc<Upstream>> {
     let unlisted = upstreams.iter().filter(|upstream| upstream.lists_none());
     unlisted.cloned().collect()
+}
+
+/// Each once.
+fn own_key_headers(config: &Config) -> Arc<[HeaderName]> {
+    let mut names: Vec<HeaderName> = Vec::new();
+    for upstream in &config.upstreams {
+        let name = upstream.own_key_header.as_ref();
+        names.extend(name.filter(|name| !names.contains(name)).cloned());
+    }
+    names.into()
 }
 
 fn build(

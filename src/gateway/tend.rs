@@ -2,7 +2,7 @@
 //! its models.
 
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -27,6 +27,8 @@ const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// How often plans are looked at.
 const BOOKS_LOOK: Duration = Duration::from_secs(60);
+/// So much after a period's end the next one is opened.
+const AFTER_END: Duration = Duration::from_millis(10);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The least time between two times of learning, however often it is said that something has changed.
@@ -90,9 +92,7 @@ impl Gateway {
         };
         let mut daily: Option<Instant> = None;
         while self.phase() < Phase::Ending {
-            if let Err(error) = books.ledger.renew_due().await {
-                warn!(%error, "plans cannot be renewed; trying again");
-            }
+            self.renew_plans().await;
             if daily.is_none_or(|last| last.elapsed() >= DAY) {
                 daily = Some(Instant::now());
                 let days = self
@@ -114,8 +114,25 @@ impl Gateway {
                     }
                 }
             }
-            sleep(BOOKS_LOOK).await;
+            sleep(self.until_plans_end()).await;
         }
+    }
+
+    /// The store may be waited for: not by threads that serve.
+    async fn renew_plans(self: &Arc<Self>) {
+        let gateway = self.clone();
+        let renewed = tokio::task::spawn_blocking(move || gateway.accounting.renew_plans());
+        if let Ok(Err(error)) = renewed.await {
+            warn!(%error, "plans cannot be renewed; trying again");
+        }
+    }
+
+    /// How long nothing is to be done for plans: a minute, or until a period ends.
+    fn until_plans_end(&self) -> Duration {
+        let now = SystemTime::now();
+        let ends = self.accounting.plans.soonest_end(now);
+        let left = ends.and_then(|ends| ends.duration_since(now).ok());
+        left.map_or(BOOKS_LOOK, |left| (left + AFTER_END).min(BOOKS_LOOK))
     }
 
     fn held(&self, upstream: &Weak<Upstream>) -> Option<Arc<Upstream>> {

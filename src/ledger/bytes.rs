@@ -1,8 +1,9 @@
 //! Numbers and text as bytes: what rows, holds and totals are written with.
 //! Text that comes again in the same value is written once.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use super::hash::QuickMap;
 
 /// Longest text that is kept, in bytes; the rest is cut off.
 const TEXT_BYTES_MAX: usize = 256;
@@ -15,7 +16,7 @@ pub struct DecodeError(pub &'static str);
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     pub bytes: Vec<u8>,
-    known: HashMap<Arc<str>, u64>,
+    known: QuickMap<Box<str>, u64>,
 }
 
 impl Writer {

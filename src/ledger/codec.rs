@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::bytes::{Reader, Writer};
+use super::record::take_shared_who;
 use super::row::{Charge, End, ExchangeId, Label, Row, Who, micros_of, time_of};
 use crate::store::{Store, StoreError, Table};
 use crate::terms::Money;
@@ -112,7 +113,7 @@ pub(super) fn take_who(reader: &mut Reader<'_>) -> Result<Who, DecodeError> {
     Ok(who)
 }
 
-fn put_row(writer: &mut Writer, row: &Row) {
+pub(super) fn put_row(writer: &mut Writer, row: &Row) {
     writer.number(row.client_request_id.is_some().into());
     if let Some(id) = &row.client_request_id {
         writer.once(id);
@@ -161,11 +162,7 @@ pub(super) fn read_block(
     while !reader.is_at_end() {
         let id = reader.id()?;
         let at = time_of(first.saturating_add(reader.number()?));
-        let shared = match (reader.byte()?, &who) {
-            (1, Some(last)) => last.clone(),
-            _ => Arc::new(take_who(&mut reader)?),
-        };
-        who = Some(shared.clone());
+        let shared = take_shared_who(&mut reader, &mut who)?;
         if visit(take_row(&mut reader, id, at, shared)?).is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -179,7 +176,7 @@ pub(super) fn key_micros(key: &[u8]) -> Result<u64, DecodeError> {
     Ok(u64::from_be_bytes(*time))
 }
 
-fn take_row(
+pub(super) fn take_row(
     reader: &mut Reader<'_>,
     id: ExchangeId,
     at: std::time::SystemTime,
@@ -277,6 +274,9 @@ pub(super) fn put_usage(writer: &mut Writer, usage: &Usage) {
         images,
         searches,
         audio_milliseconds,
+        image_input,
+        image_output,
+        characters,
     } = *usage;
     let counts = [
         input_uncached,
@@ -290,6 +290,9 @@ pub(super) fn put_usage(writer: &mut Writer, usage: &Usage) {
         images,
         searches,
         audio_milliseconds,
+        image_input,
+        image_output,
+        characters,
     ];
     // Most exchanges have none of the rarer counts.
     let known = counts.iter().rposition(|count| *count > 0);
@@ -316,6 +319,9 @@ pub(super) fn take_usage(reader: &mut Reader<'_>) -> Result<Usage, DecodeError> 
             8 => usage.images = count,
             9 => usage.searches = count,
             10 => usage.audio_milliseconds = count,
+            11 => usage.image_input = count,
+            12 => usage.image_output = count,
+            13 => usage.characters = count,
             _ => return Err(DecodeError("it counts something unknown")),
         }
     }

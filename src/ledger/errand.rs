@@ -1,4 +1,4 @@
-//! Work for the one thread that writes besides rows and holds: whatever reads and changes the books must not meet another that does.
+//! Work for the one thread that keeps the tables besides rows: whatever reads and changes the books must not meet another that does.
 //! It must not know what the work is.
 
 use std::fmt;
@@ -6,20 +6,19 @@ use std::fmt;
 use tokio::sync::oneshot;
 
 use super::{Ledger, LedgerError};
-use crate::store::{Store, StoreError, Table, Write};
+use crate::store::{Store, StoreError, Write};
 
 /// Errands that may wait. Each is a commit of its own; rows go first.
 pub(super) const ERRANDS_MAX: usize = 256;
 
-/// One piece of work. Given the store, once all that was queued before is durable; or the reason why it cannot be done.
-/// Says whether it has changed sums, which the writer must not remember then.
+/// One piece of work. Given the store, once all that was queued before is in its tables; or the reason why it cannot be done.
 pub(super) struct Errand(Box<Work>);
 
-type Work = dyn FnOnce(Result<&dyn Store, StoreError>) -> bool + Send;
+type Work = dyn FnOnce(Result<&dyn Store, StoreError>) + Send;
 
 impl Errand {
-    pub fn run(self, store: &dyn Store) -> bool {
-        (self.0)(Ok(store))
+    pub fn run(self, store: &dyn Store) {
+        (self.0)(Ok(store));
     }
 
     pub fn refuse(self, error: StoreError) {
@@ -34,8 +33,8 @@ impl fmt::Debug for Errand {
 }
 
 impl Ledger {
-    /// Has the thread that writes work something out from the store and commit it, before it writes anything else. Comes back
-    /// when that is durable. The work is done once all that was queued before is durable; it should be short.
+    /// Has the thread that keeps the tables work something out from the store and commit it, before it writes anything else. Comes back
+    /// when that is durable. The work is done once all that was queued before is in the tables; it should be short.
     ///
     /// # Errors
     /// What the work says, or that the store failed: then it may be found done later. [`LedgerError::Busy`] where
@@ -50,22 +49,21 @@ impl Ledger {
     {
         let (sender, receiver) = oneshot::channel();
         let errand = Errand(Box::new(move |store| {
-            let (answer, has_changed_sums) = match store {
+            let answer = match store {
                 Ok(store) => done(store, work),
-                Err(error) => (Err(LedgerError::from(error).into()), false),
+                Err(error) => Err(LedgerError::from(error).into()),
             };
             // Who does not wait any more need not be told.
             let _ = sender.send(answer);
-            has_changed_sums
         }));
         self.queue.ring(|inbox| {
             if inbox.has_ended {
                 return Err(LedgerError::Closed);
             }
-            if inbox.errands.len() >= ERRANDS_MAX {
+            if inbox.errands() >= ERRANDS_MAX {
                 return Err(LedgerError::Busy);
             }
-            inbox.errands.push_back(errand);
+            inbox.add_errand(errand);
             Ok(())
         })?;
         match receiver.await {
@@ -78,19 +76,10 @@ impl Ledger {
 fn done<T, E: From<LedgerError>>(
     store: &dyn Store,
     work: impl FnOnce(&dyn Store) -> Result<(T, Vec<Write>), E>,
-) -> (Result<T, E>, bool) {
-    let (answer, writes) = match work(store) {
-        Ok(done) => done,
-        Err(error) => return (Err(error), false),
-    };
-    if writes.is_empty() {
-        return (Ok(answer), false);
+) -> Result<T, E> {
+    let (answer, writes) = work(store)?;
+    if !writes.is_empty() {
+        store.commit(writes).map_err(LedgerError::from)?;
     }
-    let has_changed_sums = writes.iter().any(|write| match write {
-        Write::Put { table, .. } | Write::Delete { table, .. } => *table == Table::Totals,
-    });
-    let committed = store.commit(writes);
-    let answer = committed.map(|()| answer);
-    let answer = answer.map_err(|error| LedgerError::from(error).into());
-    (answer, has_changed_sums)
+    Ok(answer)
 }

@@ -1,23 +1,30 @@
 //! What every exchange has used and cost, written down once and never lost: rows of settled exchanges, holds of those that run, and the sums that queries, budgets and balances are read from.
 //!
-//! One thread writes ([`Ledger`]); whoever settles only puts a row into a queue, and waits for nothing. Reading goes past it, straight to the store: [`scan_rows`], [`totals`].
+//! Whoever settles only puts a row into a queue, and waits for nothing. One thread (`writer`) writes what is queued into the store's log, a record for all that came within some
+//! milliseconds; a second (`syncer`) makes that durable; a third (`keeper`) brings it from the log into the tables, many rows at a time. Reading goes past them, straight to the tables:
+//! [`scan_rows`], [`totals`].
 //! It must not know how requests are served, nor what a price or a limit is.
 
 pub mod accounts;
-mod batch;
 mod bytes;
 mod codec;
 mod errand;
 pub mod export;
+mod fold;
+mod format;
+mod hash;
 mod hold;
 mod holds;
+mod keeper;
 mod orphans;
 pub mod plans;
 pub mod query;
 mod queue;
 pub mod reconcile;
+mod record;
 pub mod retention;
 mod row;
+mod syncer;
 pub mod totals;
 mod upkeep;
 mod writer;
@@ -27,8 +34,9 @@ pub use hold::{Hold, Orphan};
 pub use orphans::Charged;
 pub use queue::{Figures, Full, State};
 pub use row::{Charge, End, ExchangeId, Label, Row, Who, micros_of, time_of};
-pub use upkeep::Forgotten;
+pub use upkeep::{Booked, Forgotten, Moved};
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -36,9 +44,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::oneshot;
 
-use self::batch::Books;
+use self::fold::Fold;
+use self::holds::Holds;
+use self::keeper::{Desk, Keeper};
 use self::queue::{Item, Queue};
-use self::writer::Writer;
+use self::syncer::Syncer;
+use self::writer::{Piece, Writer};
 use crate::store::{Store, StoreError};
 
 /// The time of day, from outside.
@@ -46,17 +57,23 @@ pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// What is queued for longer than this makes the state [`State::Behind`].
 const BEHIND_AFTER: Duration = Duration::from_secs(1);
+/// So does what was to go into the tables and is not there after this.
+const FOLD_BEHIND_AFTER: Duration = Duration::from_secs(10);
 /// How long a ledger that is dropped without [`Ledger::close`] tries to write what it has.
 const DROP_WAIT: Duration = Duration::from_secs(5);
 
 /// How the ledger writes.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// From the beginning of one commit to that of the next, while there is something to write. With the time of a commit or two, this is how much a killed process may lose.
+    /// From the beginning of one record of the log to that of the next, while there is something to write. This much a killed process may lose; a machine without power, the time of two syncs more.
     pub gather: Duration,
+    /// How long, and how many, rows may be in the log and not in the tables: the log that a start has to read, and how far queries lag behind that do not ask for a flush.
+    pub fold_every: Duration,
+    pub fold_rows: usize,
     /// How often the progress of what runs is written.
     pub progress_every: Duration,
-    /// What may be queued, in rows and holds and in bytes, while the store does not take it. New exchanges find the queue full at half of it; the other half is for settling those that run.
+    /// What may be queued, in rows and holds, while the log cannot be written, and the memory for that and for rows that are not in the tables yet.
+    /// New exchanges find the queue full at half of it; the other half is for settling those that run.
     pub queue_items_max: usize,
     pub queue_bytes_max: usize,
 }
@@ -65,6 +82,8 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             gather: Duration::from_millis(10),
+            fold_every: Duration::from_secs(30),
+            fold_rows: 200_000,
             progress_every: Duration::from_secs(1),
             queue_items_max: 200_000,
             queue_bytes_max: 128 << 20,
@@ -78,46 +97,72 @@ pub struct Ledger {
     store: Arc<dyn Store>,
     settings: Settings,
     clock: Clock,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Ledger {
     /// Settles what an earlier process has left open, by `charge`, and begins to write.
     ///
     /// # Errors
-    /// Where the store cannot be read or written, or no thread begun.
+    /// Where the store cannot be read or written, or its ledger has another form, or no thread begun.
     pub fn open(
         store: Arc<dyn Store>,
         settings: Settings,
         clock: Clock,
         charge: &mut dyn FnMut(&Orphan) -> Charged,
     ) -> Result<Ledger, LedgerError> {
-        let mut books = Books::load(store.clone(), settings.progress_every, Instant::now())?;
-        let settled = orphans::settle(&mut books, &*store, clock(), charge)?;
-        if settled > 0 {
+        format::check(&*store)?;
+        let recovered = orphans::recover(&*store, charge)?;
+        let log = store.log();
+        let log_end = recovered.log_end;
+        if recovered.orphans > 0 {
+            let exchanges = recovered.orphans;
             tracing::warn!(
-                exchanges = settled,
+                exchanges,
                 "exchanges that an earlier process has left open were settled by rule"
             );
         }
+        log.remove_before(log_end);
+        log.begin(log_end)?;
         let queue = Arc::new(Queue::default());
+        let desk = Arc::new(Desk::default());
+        let syncer = Syncer::new(queue.clone(), log.clone(), clock.clone(), settings.gather);
+        let syncer = Arc::new(syncer);
         let writer = Writer {
             queue: queue.clone(),
-            store: store.clone(),
-            books,
+            desk: desk.clone(),
+            log,
+            holds: Holds::default(),
+            progress_written: Instant::now(),
+            next_record: recovered.next_record,
+            piece: Piece::begin(log_end),
             settings: settings.clone(),
             clock: clock.clone(),
         };
-        let thread = std::thread::Builder::new()
-            .name("ledger".to_owned())
-            .spawn(move || writer.run())
-            .map_err(|error| LedgerError::Thread(error.to_string()))?;
+        let keeper = Keeper {
+            queue: queue.clone(),
+            desk: desk.clone(),
+            store: store.clone(),
+            syncer: syncer.clone(),
+            clock: clock.clone(),
+            fold: Fold::default(),
+            cuts: VecDeque::new(),
+        };
+        let keeping = thread("ledger-tables", move || keeper.run())?;
+        // Without the others, those that run are not needed.
+        let end = |_: &LedgerError| {
+            queue.ring(|inbox| inbox.has_ended = true);
+            desk.end();
+        };
+        let syncing = thread("ledger-sync", move || syncer.run()).inspect_err(end)?;
+        let writing = thread("ledger-log", move || writer.run()).inspect_err(end)?;
+        let threads = vec![keeping, syncing, writing];
         Ok(Ledger {
             queue,
             store,
             settings,
             clock,
-            thread: Mutex::new(Some(thread)),
+            threads: Mutex::new(threads),
         })
     }
 
@@ -183,7 +228,7 @@ impl Ledger {
         }
     }
 
-    /// Comes back once all that was queued before is durable.
+    /// Comes back once all that was queued before is durable, and in the tables.
     ///
     /// # Errors
     /// The store did not take it; it is tried again, whether anybody waits or not.
@@ -191,7 +236,7 @@ impl Ledger {
         let (sender, receiver) = oneshot::channel();
         self.queue.ring(|inbox| {
             if !inbox.has_ended {
-                inbox.waiters.push(sender);
+                inbox.wait(sender);
             }
         });
         match receiver.await {
@@ -202,7 +247,12 @@ impl Ledger {
 
     pub fn state(&self) -> State {
         let inbox = self.queue.lock();
-        if let Some((since, why)) = &inbox.failing {
+        let failing = inbox
+            .failing
+            .as_ref()
+            .or(inbox.sync_failing.as_ref())
+            .or(inbox.fold_failing.as_ref());
+        if let Some((since, why)) = failing {
             return State::Failing {
                 since: *since,
                 why: why.clone(),
@@ -216,11 +266,13 @@ impl Ledger {
                 why,
             };
         }
-        match oldest {
-            Some(oldest) if oldest.elapsed() > BEHIND_AFTER => State::Behind {
-                since: self.ago(Some(oldest)),
+        let late = |since: Option<Instant>, after| since.filter(|since| since.elapsed() > after);
+        let late = late(oldest, BEHIND_AFTER).or(late(inbox.folding_since, FOLD_BEHIND_AFTER));
+        match late {
+            Some(_) => State::Behind {
+                since: self.ago(late),
             },
-            _ => State::Healthy,
+            None => State::Healthy,
         }
     }
 
@@ -240,32 +292,38 @@ impl Ledger {
         self.queue.lock().figures
     }
 
-    /// Writes what is queued and ends the thread. Waits at most so long, and a commit more.
+    /// Writes what is queued, brings it into the tables and ends the threads. Waits at most so long, and a write more.
     ///
     /// # Errors
-    /// What could not be written.
+    /// What could not be made durable. What is in the log but not in the tables is brought there at the next start.
     pub fn close(&self, within: Duration) -> Result<(), LedgerError> {
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(thread) = thread else {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let threads = std::mem::take(&mut *threads);
+        if threads.is_empty() {
             return Ok(());
-        };
+        }
         self.queue
             .ring(|inbox| inbox.closing = Some(Instant::now() + within));
-        let has_panicked = thread.join().is_err();
+        let mut panicked = 0;
+        for thread in threads.into_iter().rev() {
+            panicked += usize::from(thread.join().is_err());
+        }
         let inbox = self.queue.lock();
-        if has_panicked || inbox.figures.queued_items > 0 {
-            let why = inbox.failing.as_ref().map(|(_, why)| why.clone());
+        if panicked > 0 || inbox.figures.queued_items > 0 {
+            let failing = inbox.failing.as_ref().or(inbox.sync_failing.as_ref());
+            let why = failing.map(|(_, why)| why.clone());
             return Err(LedgerError::Unwritten {
                 items: inbox.figures.queued_items,
-                why: why.unwrap_or_else(|| "the writer has panicked".to_owned()),
+                why: why.unwrap_or_else(|| "a thread of the ledger has panicked".to_owned()),
             });
         }
         Ok(())
     }
+}
+
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, LedgerError> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    thread.map_err(|error| LedgerError::Thread(error.to_string()))
 }
 
 impl Drop for Ledger {
@@ -280,6 +338,10 @@ impl Drop for Ledger {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerError {
     Store(StoreError),
+    /// What is in the store was written by another version of weir, in a form that this one cannot read.
+    OtherForm {
+        is_later: bool,
+    },
     /// No thread to write could be begun.
     Thread(String),
     /// It has been closed.
@@ -303,6 +365,13 @@ impl fmt::Display for LedgerError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LedgerError::Store(error) => error.fmt(formatter),
+            LedgerError::OtherForm { is_later } => {
+                let version = if *is_later { "a later" } else { "an earlier" };
+                write!(
+                    formatter,
+                    "ledger: {version} version of weir has written this store, in a form that this one cannot read; use that version for it, or set another `store.path` and begin anew"
+                )
+            }
             LedgerError::Thread(error) => {
                 write!(formatter, "ledger: no thread to write: {error}")
             }

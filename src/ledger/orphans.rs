@@ -1,13 +1,15 @@
-//! Exchanges whose process ended before they were settled: each becomes a row, by rule, at the next start.
+//! What an earlier process has left in the log: its rows, and exchanges that were not settled, each of which becomes a row, by rule.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
-use super::batch::Books;
+use super::bytes::DecodeError;
+use super::fold::{Fold, log_from};
 use super::hold::Orphan;
-use super::queue::Item;
+use super::holds::Holds;
+use super::queue::Settled;
+use super::record::{Event, read_record, record_number};
 use super::row::{Charge, End, Row};
-use super::writer::COMMIT_ITEMS_MAX;
 use crate::store::{Store, StoreError};
 use crate::terms::Money;
 use crate::wire::Usage;
@@ -62,23 +64,123 @@ impl Orphan {
     }
 }
 
-/// Settles all that is open, and says how many there were. A start that is cut short leaves each either settled or open.
-pub(super) fn settle(
-    books: &mut Books,
+/// What was found in the log.
+pub(super) struct Recovered {
+    /// The piece that is free behind the log; the tables have all before it.
+    pub log_end: u64,
+    pub next_record: u64,
+    pub orphans: usize,
+}
+
+/// Brings into the tables what an earlier process has left in the log. What is open at its end is settled. Cut short and done again, it comes to the same.
+///
+/// # Errors
+/// Where store or log cannot be read or written. A record that cannot be read is logged and left out.
+pub(super) fn recover(
     store: &dyn Store,
-    now: SystemTime,
     charge: &mut dyn FnMut(&Orphan) -> Charged,
-) -> Result<usize, StoreError> {
-    let orphans = books.holds.orphans();
-    for some in orphans.chunks(COMMIT_ITEMS_MAX) {
-        let mut row = |orphan: &Orphan| {
-            let charged = charge(orphan);
-            Item::Row(Box::new(orphan.row(charged, now)))
-        };
-        let mut items = some.iter().map(&mut row).collect();
-        let writes = books.take_in(&mut items, Instant::now())?;
-        store.commit(writes)?;
-        books.committed();
+) -> Result<Recovered, StoreError> {
+    let mut replay = Replay::begin();
+    let mut failed = None;
+    let read = store.log().read(log_from(store)?, &mut |piece, record| {
+        let written = replay.turn_to(piece, store);
+        failed = failed.take().or(written.err());
+        if failed.is_none()
+            && let Err(error) = replay.take_in(record)
+        {
+            tracing::error!(
+                error = error.0,
+                "a record of the ledger's log cannot be read"
+            );
+        }
+    });
+    let log_end = read?;
+    failed.map_or(Ok(()), Err)?;
+    let orphans = replay.holds.orphans();
+    // They end with the last sign of life, whenever this is done.
+    let last_at = replay.last_at;
+    let mut rows: Vec<Settled> = orphans
+        .iter()
+        .map(|orphan| Box::new(orphan.row(charge(orphan), last_at)))
+        .collect();
+    // With the rows of the last piece: had that one been brought into the tables before, no hold would have been open at its end, or the next one would begin with it.
+    replay.fold.add(&mut rows);
+    replay.write(store)?;
+    Ok(Recovered {
+        log_end,
+        next_record: replay.next_record,
+        orphans: orphans.len(),
+    })
+}
+
+struct Replay {
+    /// Of the piece that is being read.
+    fold: Fold,
+    piece: Option<u64>,
+    holds: Holds,
+    next_record: u64,
+    last_at: SystemTime,
+}
+
+impl Replay {
+    fn begin() -> Replay {
+        Replay {
+            fold: Fold::default(),
+            piece: None,
+            holds: Holds::default(),
+            next_record: 0,
+            last_at: SystemTime::UNIX_EPOCH,
+        }
     }
-    Ok(orphans.len())
+
+    /// Brings a piece into the tables when it is at its end.
+    fn turn_to(&mut self, piece: u64, store: &dyn Store) -> Result<(), StoreError> {
+        if self.piece == Some(piece) {
+            return Ok(());
+        }
+        self.write(store)?;
+        self.fold = Fold::default();
+        self.piece = Some(piece);
+        Ok(())
+    }
+
+    fn write(&self, store: &dyn Store) -> Result<(), StoreError> {
+        match self.piece {
+            Some(piece) => self.fold.write(store, piece + 1),
+            None => Ok(()),
+        }
+    }
+
+    fn take_in(&mut self, record: &[u8]) -> Result<(), DecodeError> {
+        let number = record_number(record)?;
+        // One that was written twice counts once.
+        if number < self.next_record {
+            return Ok(());
+        }
+        self.next_record = number + 1;
+        let mut rows = Vec::new();
+        let read = read_record(record, &mut |event| self.apply(event, &mut rows));
+        self.fold.add(&mut rows);
+        read
+    }
+
+    fn apply(&mut self, event: Event, rows: &mut Vec<Settled>) {
+        match event {
+            Event::Opened(hold, output) => {
+                let id = hold.id;
+                self.last_at = self.last_at.max(hold.at);
+                self.holds.open(hold);
+                if let Some(output) = output {
+                    self.holds.advance(id, output);
+                }
+            }
+            Event::Advanced(id, output) => self.holds.advance(id, output),
+            Event::Released(id) => self.holds.release(id),
+            Event::Settled(row) => {
+                self.last_at = self.last_at.max(row.at);
+                self.holds.settle(row.id);
+                rows.push(row);
+            }
+        }
+    }
 }

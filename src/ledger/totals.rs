@@ -1,5 +1,6 @@
-//! Sums of rows, absolute and exact, written with the rows that they are of: usage by day and what an exchange is counted by, and spending by purse and day.
+//! Sums of rows, exact: usage by day and what an exchange is counted by, and spending by purse and day.
 //! Queries, budgets and balances are read from here and never from rows. Days are of the time of settlement, in UTC.
+//! After [`super::Ledger::flush`] they are those of all rows; without it they may lag behind by half a minute.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -147,17 +148,58 @@ impl UsageSum {
     }
 
     pub(super) fn decoded(value: &[u8]) -> Result<UsageSum, DecodeError> {
-        let mut reader = versioned(value)?;
+        Sum::take(&mut versioned(value)?)
+    }
+}
+
+impl Sum for UsageSum {
+    fn take(reader: &mut Reader<'_>) -> Result<UsageSum, DecodeError> {
         Ok(UsageSum {
             exchanges: reader.number()?,
             incomplete: reader.number()?,
             estimated: reader.number()?,
             unpriced: reader.number()?,
-            usage: take_usage(&mut reader)?,
+            usage: take_usage(reader)?,
             cost: Money::from_nanos(reader.signed()?),
             duration_ms: reader.number()?,
         })
     }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.encoded()
+    }
+
+    fn plus(&mut self, other: &UsageSum) {
+        self.merge(other);
+    }
+}
+
+/// A sum, for those who only add to it.
+pub(super) trait Sum: Default {
+    fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
+    fn bytes(&self) -> Vec<u8>;
+    fn plus(&mut self, other: &Self);
+}
+
+/// Adds to a sum as it lies in the store, unless that has been done: `log_end` is the piece of the log before which it will have everything. Returns what is to lie there.
+pub(super) fn added_to<S: Sum>(
+    value: Option<&[u8]>,
+    added: &S,
+    log_end: u64,
+) -> Result<Option<Vec<u8>>, DecodeError> {
+    let mut sum = S::default();
+    if let Some(value) = value {
+        let mut reader = versioned(value)?;
+        sum = S::take(&mut reader)?;
+        if !reader.is_at_end() && reader.number()? >= log_end {
+            return Ok(None);
+        }
+    }
+    sum.plus(added);
+    let mut writer = Writer::default();
+    writer.raw(&sum.bytes());
+    writer.number(log_end);
+    Ok(Some(writer.bytes))
 }
 
 impl PurseSum {
@@ -185,12 +227,25 @@ impl PurseSum {
     }
 
     pub(super) fn decoded(value: &[u8]) -> Result<PurseSum, DecodeError> {
-        let mut reader = versioned(value)?;
+        Sum::take(&mut versioned(value)?)
+    }
+}
+
+impl Sum for PurseSum {
+    fn take(reader: &mut Reader<'_>) -> Result<PurseSum, DecodeError> {
         Ok(PurseSum {
             exchanges: reader.number()?,
             money: Money::from_nanos(reader.signed()?),
             tokens: reader.number()?,
         })
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.encoded()
+    }
+
+    fn plus(&mut self, other: &PurseSum) {
+        self.merge(other);
     }
 }
 

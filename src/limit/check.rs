@@ -6,6 +6,7 @@ use super::addresses::{AddressLimits, NetworkId};
 use super::calendar::{Day, day_of};
 use super::exceeded::{Exceeded, amount_text, needed_text};
 use super::meter::{Locked, Lot, Meter, Purses, State, Taken, nanos, signed};
+use super::purse::BalancePurse;
 use super::rate::Amounts;
 use crate::terms::{Measure, Money, Rule};
 
@@ -174,7 +175,7 @@ impl Purses {
             return false;
         }
         let balance = self.balance.as_ref().filter(|purse| purse.is_active);
-        balance.is_none_or(|purse| purse.available() >= spend)
+        balance.is_none_or(|purse| pays(purse, ask))
     }
 
     fn reasons(&mut self, ask: &Ask, reasons: &mut Reasons<'_>) {
@@ -195,11 +196,17 @@ impl Purses {
             reasons.downgrade_to(downgrade);
         }
         if let Some(purse) = self.balance.as_ref().filter(|purse| purse.is_active)
-            && purse.available() < spend
+            && !pays(purse, ask)
         {
             reasons.money("balance", purse.credit, None, None);
         }
     }
+}
+
+/// Whether a balance has what no plan pays.
+fn pays(purse: &BalancePurse, ask: &Ask) -> bool {
+    let owed = ask.amounts.owed();
+    owed == 0 || purse.available() >= i128::from(owed)
 }
 
 /// Collects the reasons of one meter.

@@ -13,6 +13,7 @@ use super::purse::{BalancePurse, BudgetPurse};
 use super::rate::{Amounts, Rate};
 use super::sliding::AMOUNT_MAX;
 use super::subject::SCOPES;
+use super::tuned::Version;
 use crate::terms::{Budget, Limits, Money, Rule};
 
 /// What bounds a subject: limits, a budget, and where its money is prepaid how far below zero the balance may go.
@@ -24,6 +25,11 @@ pub struct Terms<'a> {
 }
 
 impl Terms<'_> {
+    /// Whether they bound money: by a rate, a budget or a balance.
+    pub fn counts_money(&self) -> bool {
+        self.budget.is_some() || self.credit.is_some() || self.limits.counts_money()
+    }
+
     /// Whether they bound nothing.
     pub fn is_empty(&self) -> bool {
         self.budget.is_none() && self.credit.is_none() && self.limits.is_empty()
@@ -50,10 +56,10 @@ pub struct Meter {
 
 #[derive(Debug)]
 enum Kind {
-    /// Exact. Nothing is allocated before there are limits.
-    Exact(Mutex<Option<Box<State>>>),
-    /// One address, in the sketches of all.
-    Address(NetworkId, Arc<Addresses>),
+    /// Exact. Nothing is allocated before there are limits. The version stands here since it takes no room here.
+    Exact(Version, Mutex<Option<Box<State>>>),
+    /// One address, in the sketches of all. Apart: there are far more of the others, and they are to be small.
+    Address(Box<(NetworkId, Arc<Addresses>)>),
 }
 
 /// A meter that is locked.
@@ -125,16 +131,17 @@ pub(super) struct Lot {
 impl Meter {
     /// A meter by the name of its subject.
     pub(super) fn new(name: &str) -> Meter {
-        Meter {
-            name: name.into(),
-            kind: Kind::Exact(Mutex::new(None)),
-        }
+        Meter::of_kind(name, Kind::Exact(Version::default(), Mutex::new(None)))
     }
 
     pub(super) fn of_address(name: &str, network: NetworkId, all: Arc<Addresses>) -> Meter {
+        Meter::of_kind(name, Kind::Address(Box::new((network, all))))
+    }
+
+    fn of_kind(name: &str, kind: Kind) -> Meter {
         Meter {
             name: name.into(),
-            kind: Kind::Address(network, all),
+            kind,
         }
     }
 
@@ -143,28 +150,54 @@ impl Meter {
         &self.name
     }
 
+    /// `tenant`.
+    pub(super) fn scope(&self) -> &'static str {
+        let begins = |scope: &&&str| self.name.starts_with(**scope);
+        SCOPES.iter().find(begins).copied().unwrap_or("meter")
+    }
+
     /// `tenant` and `acme`.
     pub(super) fn scope_and_subject(&self) -> (&'static str, &str) {
-        let (scope, subject) = self.name.split_once('/').unwrap_or((&self.name, ""));
-        let scope = SCOPES.into_iter().find(|known| *known == scope);
-        (scope.unwrap_or("meter"), subject)
+        let subject = self.name.split_once('/').map_or("", |(_, subject)| subject);
+        (self.scope(), subject)
     }
 
     /// Changes the limits. What was used stays used; an exchange that runs counts against them until it is settled, as far as it
     /// counted before.
     pub fn set(&self, terms: Terms<'_>, now: Instant, wall: SystemTime) {
+        self.tune(terms, now, wall);
+    }
+
+    /// The same; returns the version at which the terms are these.
+    pub(super) fn tune(&self, terms: Terms<'_>, now: Instant, wall: SystemTime) -> u32 {
         match &self.kind {
-            Kind::Exact(state) => {
+            Kind::Exact(version, state) => {
                 let mut state = state.lock();
                 if state.is_some() || !terms.is_empty() {
                     let state = state.get_or_insert_default();
                     if !state.has(terms) {
                         let now = state.turn_to(tick(now));
                         state.set(terms, now, day_of(wall));
+                        version.change();
                     }
                 }
+                // Under the lock: nobody has set it otherwise meanwhile.
+                version.now()
             }
-            Kind::Address(_, all) => all.set(terms.limits, now),
+            Kind::Address(address) => {
+                address.1.set(terms.limits, now);
+                0
+            }
+        }
+    }
+
+    /// Forgets what its rates have counted: all of each limit is there again. Exchanges that run keep their places and count against
+    /// no rate any more; what was spent of a budget or a balance stays spent.
+    pub fn reset(&self, now: Instant) {
+        if let Locked::Exact(mut state) = self.lock()
+            && let Some(state) = state.as_mut()
+        {
+            state.reset(tick(now));
         }
     }
 
@@ -224,24 +257,32 @@ impl Meter {
         let Locked::Exact(state) = self.lock() else {
             panic!("addresses share their counts");
         };
-        Arc::new(Meter {
-            name: self.name.clone(),
-            kind: Kind::Exact(Mutex::new(state.clone())),
-        })
+        Arc::new(Meter::of_kind(
+            &self.name,
+            Kind::Exact(Version::default(), Mutex::new(state.clone())),
+        ))
+    }
+
+    /// How often its terms have changed; addresses, which have theirs in common, are never kept by one.
+    pub(super) fn version(&self) -> Option<&Version> {
+        match &self.kind {
+            Kind::Exact(version, _) => Some(version),
+            Kind::Address(_) => None,
+        }
     }
 
     pub(super) fn lock(&self) -> Locked<'_> {
         match &self.kind {
-            Kind::Exact(state) => Locked::Exact(state.lock()),
-            Kind::Address(network, all) => Locked::Address(*network, all.lock()),
+            Kind::Exact(_, state) => Locked::Exact(state.lock()),
+            Kind::Address(address) => Locked::Address(address.0, address.1.lock()),
         }
     }
 
     /// Where its lock stands: the order in which several are taken.
     pub(super) fn lock_order(&self) -> usize {
         match &self.kind {
-            Kind::Exact(state) => std::ptr::from_ref(state).addr(),
-            Kind::Address(_, all) => Arc::as_ptr(all).addr(),
+            Kind::Exact(_, state) => std::ptr::from_ref(state).addr(),
+            Kind::Address(address) => Arc::as_ptr(&address.1).addr(),
         }
     }
 
@@ -293,6 +334,15 @@ impl State {
         self.set_money(terms, today);
     }
 
+    /// Begins every rate anew. Reservations of before took nothing from the new ones, and give nothing back to them.
+    fn reset(&mut self, now: u64) {
+        let now = self.turn_to(now);
+        self.revision = self.revision.wrapping_add(1);
+        for rate in &mut self.rates {
+            *rate = Rate::new(&rate.rule(), self.revision, now);
+        }
+    }
+
     fn set_money(&mut self, terms: Terms<'_>, today: Day) {
         if self.money.is_none() && terms.budget.is_none() && terms.credit.is_none() {
             return;
@@ -330,7 +380,7 @@ impl State {
         }
         let money = self.money.as_mut();
         let (from_budget, from_balance) = money
-            .map(|money| money.hold(amounts.spend, is_downgraded))
+            .map(|money| money.hold(amounts, is_downgraded))
             .unwrap_or_default();
         Lot {
             taken: Taken {
@@ -350,7 +400,7 @@ impl State {
             rate.give_back(by.of(rate.measure), taken.at);
         }
         if let Some(money) = &mut self.money {
-            money.release(taken, by.spend);
+            money.release(taken, by);
         }
     }
 
@@ -364,7 +414,7 @@ impl State {
             rate.correct(amounts.of(measure), truth.of(measure), taken.at, now);
         }
         let money = self.money.as_mut();
-        money.is_some_and(|money| money.settle(taken, amounts.spend, truth.spend, admitted))
+        money.is_some_and(|money| money.settle(taken, amounts, truth, admitted))
     }
 }
 
@@ -378,11 +428,15 @@ impl Taken {
 
 impl Purses {
     /// Holds money in the purses that bound; those that a downgrade spares are left out.
-    fn hold(&mut self, spend: u64, is_downgraded: bool) -> (bool, bool) {
+    fn hold(&mut self, amounts: &Amounts, is_downgraded: bool) -> (bool, bool) {
         let budget = self.charged_budget(is_downgraded);
-        let from_budget = budget.map(|purse| purse.hold(signed(spend))).is_some();
+        let from_budget = budget
+            .map(|purse| purse.hold(signed(amounts.spend)))
+            .is_some();
         let balance = self.balance.as_mut().filter(|purse| purse.is_active);
-        let from_balance = balance.map(|purse| purse.hold(signed(spend))).is_some();
+        let from_balance = balance
+            .map(|purse| purse.hold(signed(amounts.owed())))
+            .is_some();
         (from_budget, from_balance)
     }
 
@@ -392,22 +446,22 @@ impl Purses {
         budget.filter(|purse| !(is_downgraded && purse.downgrade().is_some()))
     }
 
-    fn release(&mut self, taken: &Taken, spend: u64) {
+    fn release(&mut self, taken: &Taken, by: &Amounts) {
         if let Some(purse) = self.budget.as_mut().filter(|_| taken.from_budget) {
-            purse.release(signed(spend));
+            purse.release(signed(by.spend));
         }
         if let Some(purse) = self.balance.as_mut().filter(|_| taken.from_balance) {
-            purse.release(signed(spend));
+            purse.release(signed(by.owed()));
         }
     }
 
-    fn settle(&mut self, taken: &Taken, held: u64, spend: u64, admitted: Day) -> bool {
+    fn settle(&mut self, taken: &Taken, held: &Amounts, truth: &Amounts, admitted: Day) -> bool {
         self.release(taken, held);
         if let Some(purse) = self.balance.as_mut().filter(|_| taken.from_balance) {
-            purse.charge(signed(spend));
+            purse.charge(signed(truth.owed()));
         }
         let budget = self.budget.as_mut().filter(|_| taken.from_budget);
-        budget.is_some_and(|purse| purse.charge(signed(spend), admitted))
+        budget.is_some_and(|purse| purse.charge(signed(truth.spend), admitted))
     }
 
     fn have_money(&self) -> bool {

@@ -22,6 +22,7 @@ mod reserve;
 mod sliding;
 mod standing;
 mod subject;
+mod tuned;
 #[cfg(test)]
 mod tests;
 
@@ -30,9 +31,10 @@ pub use calendar::{Day, day_of, start_of};
 pub use exceeded::{Exceeded, seconds_up};
 pub use headers::headers;
 pub use meter::{Held, Meter, Terms};
-pub use profile::{Choice, Profile, chosen};
+pub use profile::{Choice, Profile, choice_when, chosen};
 pub use purses::{BalanceStanding, BudgetStanding, Crossing};
 pub use registry::Meters;
 pub use reserve::{Demand, Reservation, Truth, reserve};
 pub use standing::{Standing, rates, standing};
 pub use subject::Subject;
+pub use tuned::Tuned;

@@ -13,6 +13,8 @@ pub(super) struct Amounts {
     pub output: u64,
     /// Billionths.
     pub spend: u64,
+    /// Of the spend, what a plan pays: no balance is asked for it.
+    pub planned: u64,
 }
 
 impl Amounts {
@@ -28,6 +30,11 @@ impl Amounts {
 
     pub(super) fn tokens(&self) -> u64 {
         self.input.saturating_add(self.output)
+    }
+
+    /// What a balance pays, in billionths.
+    pub(super) fn owed(&self) -> u64 {
+        self.spend.saturating_sub(self.planned)
     }
 
     /// Places among the exchanges at once: one for a request.
@@ -51,6 +58,7 @@ impl Amounts {
             input: with(self.input, other.input),
             output: with(self.output, other.output),
             spend: with(self.spend, other.spend),
+            planned: with(self.planned, other.planned),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use parking_lot::Mutex;
@@ -13,9 +14,12 @@ use super::addresses::{Addresses, NetworkId};
 use super::clock::tick;
 use super::meter::{Held, Meter, Terms};
 use super::subject::Subject;
+use super::tuned::{Tuned, is_given_up};
 use crate::terms::Money;
 
 const SHARDS: usize = 64;
+/// Shards that are looked through at a time for meters that can go: a look at each of a hundred thousand takes a core 10 ms.
+const SHARDS_AT_ONCE: usize = 2;
 /// The share of a full shard that is made free at once, so that the search is paid for by many.
 const FREED_SHARE: usize = 8;
 
@@ -28,6 +32,8 @@ const FREED_SHARE: usize = 8;
 pub struct Meters {
     shards: Box<[Mutex<HashSet<Named>>]>,
     shard_meters_max: usize,
+    /// The shards that were looked through for what can go, counted on.
+    looked_through: AtomicUsize,
     addresses: Arc<Addresses>,
 }
 
@@ -61,6 +67,7 @@ impl Meters {
         Meters {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             shard_meters_max: meters_max.div_ceil(SHARDS).max(FREED_SHARE),
+            looked_through: AtomicUsize::new(0),
             addresses: Arc::default(),
         }
     }
@@ -75,6 +82,18 @@ impl Meters {
         now: Instant,
         wall: SystemTime,
     ) -> Option<Arc<Meter>> {
+        let (meter, _) = self.tuned(subject, terms, now, wall)?;
+        Some(meter)
+    }
+
+    /// The same, and what to keep so that it need not be looked for again.
+    pub fn tuned(
+        &self,
+        subject: &Subject<'_>,
+        terms: Terms<'_>,
+        now: Instant,
+        wall: SystemTime,
+    ) -> Option<(Arc<Meter>, Tuned)> {
         if terms.is_empty() {
             return None;
         }
@@ -89,8 +108,9 @@ impl Meters {
             | Subject::User(..)
             | Subject::Key(_) => self.named(subject, tick(now)),
         };
-        meter.set(terms, now, wall);
-        Some(meter)
+        let version = meter.tune(terms, now, wall);
+        let tuned = Tuned::new(&meter, version);
+        Some((meter, tuned))
     }
 
     /// The meter of a subject, where there is one. Addresses have none of their own.
@@ -119,15 +139,26 @@ impl Meters {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
-    /// Drops the meters that nobody uses and whose counts have run out. To be called now and then, from the background.
+    /// Drops the meters that nobody uses and whose counts have run out.
     pub fn drop_idle(&self, now: Instant) {
         let now = tick(now);
-        for shard in &self.shards {
-            let mut shard = shard.lock();
-            drop_idle(&mut shard, now);
-            shard.shrink_to(0);
+        self.shards.iter().for_each(|shard| tidy(shard, now));
+    }
+
+    /// The same for a part of them, another one each time; all have had their turn after [`Meters::DROPS_FOR_ALL`] calls. To be called
+    /// now and then, from the background.
+    pub fn drop_some_idle(&self, now: Instant) {
+        let now = tick(now);
+        let first = self
+            .looked_through
+            .fetch_add(SHARDS_AT_ONCE, Ordering::Relaxed);
+        for number in first..first.wrapping_add(SHARDS_AT_ONCE) {
+            tidy(&self.shards[number % SHARDS], now);
         }
     }
+
+    /// Calls of [`Meters::drop_some_idle`] that all meters take.
+    pub const DROPS_FOR_ALL: usize = SHARDS / SHARDS_AT_ONCE;
 
     fn address(&self, address: IpAddr) -> Arc<Meter> {
         let network = NetworkId::from(address);
@@ -173,7 +204,7 @@ impl Meters {
         let mut left = dropped;
         shard.retain(|named| {
             let old = named.0.droppable_since().filter(|at| *at <= newest_dropped);
-            let is_dropped = left > 0 && is_unused(named) && old.is_some();
+            let is_dropped = left > 0 && is_unused(named) && old.is_some() && is_given_up(&named.0);
             left -= usize::from(is_dropped);
             !is_dropped
         });
@@ -184,7 +215,18 @@ impl Meters {
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        &self.shards[(hash >> 32) as usize % SHARDS]
+        // The last byte of a name tells in these bits, and not in those below.
+        &self.shards[(hash >> 40) as usize % SHARDS]
+    }
+}
+
+fn tidy(shard: &Mutex<HashSet<Named>>, now: u64) {
+    let mut shard = shard.lock();
+    drop_idle(&mut shard, now);
+    // Not for a few: making the room again costs more than it takes.
+    let count = shard.len();
+    if count < shard.capacity() / 4 {
+        shard.shrink_to(2 * count);
     }
 }
 
@@ -194,7 +236,7 @@ fn name(subject: &Subject<'_>) -> String {
     name
 }
 
-/// Whether the registry alone has it. Nobody can come by it meanwhile: the shard is locked.
+/// Whether the registry alone has it now. Who has kept it ([`Tuned`]) may come by it; others cannot, for the shard is locked.
 fn is_unused(named: &Named) -> bool {
     Arc::strong_count(&named.0) == 1
 }
@@ -204,7 +246,7 @@ fn is_unused(named: &Named) -> bool {
     reason = "a meter is found by its name, which never changes"
 )]
 fn drop_idle(shard: &mut HashSet<Named>, now: u64) {
-    shard.retain(|named| !(is_unused(named) && named.0.is_idle(now)));
+    shard.retain(|named| !(is_unused(named) && named.0.is_idle(now) && is_given_up(&named.0)));
 }
 
 impl Held {

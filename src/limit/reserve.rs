@@ -26,6 +26,8 @@ pub struct Demand {
     pub output: u64,
     /// What costs nothing asks nothing of budgets and balances; a cost that cannot be bounded is at least a billionth.
     pub spend: Money,
+    /// Of the spend, what a plan will pay: budgets are asked for it, balances are not.
+    pub planned: Money,
     /// Whether another model answers because a budget is spent: budgets with a downgrade are then neither asked nor charged.
     pub is_downgraded: bool,
 }
@@ -38,6 +40,8 @@ pub struct Truth {
     /// Tokens.
     pub output: u64,
     pub spend: Money,
+    /// Of the spend, what a plan has paid.
+    pub planned: Money,
     /// Whether its request counts. Not where it got no answer at all, by weir's fault or the upstream's.
     pub is_counted: bool,
 }
@@ -84,6 +88,7 @@ pub fn reserve(
         input: demand.input.min(AMOUNT_MAX),
         output: demand.output.min(AMOUNT_MAX),
         spend: nanos(demand.spend),
+        planned: nanos(demand.planned),
     };
     let ask = Ask::new(amounts, demand.is_downgraded, tick(now), wall);
     Ok(Reservation {
@@ -187,6 +192,7 @@ impl Reservation {
             input: demand.input.min(AMOUNT_MAX),
             output: demand.output.min(AMOUNT_MAX),
             spend: nanos(demand.spend),
+            planned: nanos(demand.planned),
         };
         let more = wish.minus(&self.amounts);
         if more != Amounts::default() {
@@ -224,6 +230,7 @@ impl Reservation {
             input: truth.input.min(AMOUNT_MAX),
             output: truth.output.min(AMOUNT_MAX),
             spend: nanos(truth.spend),
+            planned: nanos(truth.planned),
         };
         let now = tick(now);
         let admitted = self.admitted;

@@ -33,7 +33,7 @@ pub fn standing<'a>(
 ) -> Vec<Standing> {
     let mut tightest: [Option<Standing>; MEASURES] = [None; MEASURES];
     for meter in meters {
-        let scope = meter.scope_and_subject().0;
+        let scope = meter.scope();
         meter.each_rate(tick(now), |rule, left| {
             let Some(slot) = slot(rule.measure) else {
                 return;
@@ -57,7 +57,7 @@ pub fn standing<'a>(
 
 /// Every rate of one meter, in the order of the settings.
 pub fn rates(meter: &Meter, now: Instant) -> Vec<Standing> {
-    let scope = meter.scope_and_subject().0;
+    let scope = meter.scope();
     let mut rates = Vec::new();
     meter.each_rate(tick(now), |rule, left| {
         rates.push(Standing {

@@ -127,7 +127,7 @@ impl AccountingMetrics {
             ledger_interval_seconds: floats(
                 registry,
                 "weir_ledger_interval_seconds",
-                "From the beginning of one commit to that of the next.",
+                "From settling to the disk's having confirmed it, by the last record and the longest; and to its being written, which a kill cannot undo.",
                 &["which"],
             ),
             store_bytes: gauge(

@@ -2,6 +2,7 @@
 //! the configuration, never from a request.
 
 mod accounting;
+mod plugins;
 
 use prometheus::{
     Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
@@ -9,6 +10,7 @@ use prometheus::{
 };
 
 pub use accounting::{AccountingMetrics, TENANTS_MAX};
+pub use plugins::{PluginCalls, PluginMetrics};
 
 /// The model label of requests whose model weir does not know: client input must not grow the set.
 pub const UNKNOWN_MODEL: &str = "unknown";
@@ -24,6 +26,7 @@ const SECONDS: &[f64] = &[
 pub struct Metrics {
     registry: Registry,
     pub accounting: AccountingMetrics,
+    pub plugins: PluginMetrics,
     /// Settled exchanges by `operation`, `model`, `upstream`, `code` (HTTP status) and `fault`.
     pub requests: IntCounterVec,
     /// Seconds from the request's head to the last byte, by `operation` and `model`.
@@ -283,6 +286,7 @@ impl Default for Metrics {
             ),
             log_lines_dropped: log_lines_dropped(&registry),
             accounting: AccountingMetrics::new(&registry),
+            plugins: PluginMetrics::new(&registry),
             registry,
         };
         build_info(&metrics.registry);

@@ -19,14 +19,18 @@ use crate::wire::Usage;
 pub fn used(usage: &Usage, milliseconds: u64, images: u64, is_batch: bool) -> Used {
     let usage = usage.bounded();
     Used {
-        input: usage.input_uncached - usage.audio_input,
+        input: usage.input_uncached - usage.audio_input - usage.image_input,
         cache_read: usage.cache_read,
         cache_write: usage.cache_write - usage.cache_write_1h,
         cache_write_1h: usage.cache_write_1h,
-        output: usage.output - usage.reasoning - usage.audio_output,
+        output: usage.output - usage.reasoning - usage.audio_output - usage.image_output,
         reasoning: usage.reasoning,
         audio_input: usage.audio_input,
         audio_output: usage.audio_output,
+        image_input: usage.image_input,
+        image_output: usage.image_output,
+        audio_milliseconds: usage.audio_milliseconds,
+        characters: usage.characters,
         images: if usage.images > 0 {
             usage.images
         } else {

@@ -112,6 +112,11 @@ pub(super) fn price(columns: &str) -> Option<Price> {
     for said in tiers.filter(|said| !said.is_empty()) {
         price.tiers.push(tier(said)?);
     }
+    let mut next = || maybe(columns.next().unwrap_or_default());
+    price.image_input = next()?;
+    price.image_output = next()?;
+    price.audio_second = next()?;
+    price.characters = next()?;
     Some(price)
 }
 
@@ -124,6 +129,8 @@ fn tier(said: &str) -> Option<Tier> {
         output: prices.next()??,
         cache_read: prices.next()??,
         cache_write: prices.next()??,
+        // Few have it, and it is not written where they have none.
+        cache_write_1h: prices.next().unwrap_or(Some(None))?,
     })
 }
 

@@ -25,7 +25,7 @@ fn every_line_is_a_price_stands_once_and_in_order() {
         assert!(before.as_bytes() < name.as_bytes(), "{before} and {name}");
         before = name;
         let price = table::price(columns).unwrap_or_else(|| panic!("{line}"));
-        assert!(columns.split('\t').count() <= 12, "{line}");
+        assert!(columns.split('\t').count() <= 16, "{line}");
         assert_eq!(name, name.to_ascii_lowercase());
         let (kind, model) = name.split_once('/').unwrap();
         assert_eq!(built_in(kind, model).as_ref(), Some(&price), "{name}");
@@ -82,6 +82,7 @@ fn parts_and_pieces_have_their_own_prices() {
         output: Some(money("15")),
         cache_read: Some(money("0.25")),
         cache_write: None,
+        cache_write_1h: None,
     };
     assert_eq!(gemini.tiers, [long]);
     assert_eq!(
@@ -90,18 +91,33 @@ fn parts_and_pieces_have_their_own_prices() {
     );
     let drawing = of("gemini", "gemini-2.5-flash-image");
     assert_eq!(
-        (drawing.output, drawing.reasoning),
-        (money("30"), Some(money("2.5")))
+        (drawing.output, drawing.image_output),
+        (money("2.5"), Some(money("30")))
     );
     let spoken = of("openai", "gpt-realtime");
     assert_eq!(spoken.audio_input, Some(money("32")));
     assert_eq!(spoken.audio_output, Some(money("64")));
-    assert_eq!(of("openai", "gpt-image-1").output, money("40"));
+    let image = of("openai", "gpt-image-1");
+    assert_eq!(
+        (image.output, image.image_input),
+        (money("40"), Some(money("10")))
+    );
+    let haiku = &of("anthropic", "claude-haiku-5-5").tiers[0];
+    assert_eq!(haiku.cache_write_1h, Some(money("1")));
     assert_eq!(of("cohere", "rerank-v3.5").request, Some(money("0.002")));
     assert_eq!(of("openai", "text-embedding-3-small").input, money("0.02"));
     assert_eq!(of("dashscope", "qwen3-max").tiers.len(), 2);
     assert!(of("openai", "omni-moderation-latest").is_free());
-    assert_eq!(built_in("openai", "whisper-1"), None, "sold by the second");
+    assert_eq!(
+        of("openai", "whisper-1").audio_second,
+        Some(money("0.0001"))
+    );
+    assert_eq!(of("openai", "tts-1").characters, Some(money("15")));
+    assert_eq!(
+        built_in("gemini", "lyria-3-pro-preview"),
+        None,
+        "sold by the piece"
+    );
 }
 
 #[test]
@@ -257,17 +273,24 @@ fn parts_are_taken_out_of_their_wholes() {
         audio_output: 25,
         images: 0,
         searches: 3,
-        audio_milliseconds: 0,
+        audio_milliseconds: 1500,
+        image_input: 8,
+        image_output: 5,
+        characters: 9,
     };
     let expected = Used {
-        input: 60,
+        input: 52,
         cache_read: 20,
         cache_write: 25,
         cache_write_1h: 5,
-        output: 15,
+        output: 10,
         reasoning: 10,
         audio_input: 40,
         audio_output: 25,
+        image_input: 8,
+        image_output: 5,
+        audio_milliseconds: 1500,
+        characters: 9,
         images: 2,
         requests: 3,
         milliseconds: 7,

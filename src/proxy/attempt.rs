@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::Method;
 use parking_lot::Mutex;
 use pingora::http::RequestHeader;
 use tracing::warn;
@@ -11,18 +12,23 @@ use crate::config::Timeouts;
 use crate::fault::{Fault, Wait};
 use crate::route::Candidate;
 use crate::upstream::health::Trial;
-use crate::upstream::{Account, Broken, Connection, Credential, Endpoint, Lease, Standing};
+use crate::upstream::{
+    Account, Broken, Connection, Credential, Endpoint, Lease, Payload, Standing,
+};
 use crate::wire::Dialect;
 use crate::wire::endpoint::{ModelIn, Prefix, Streams};
 use crate::wire::openai::Reason;
 use crate::wire::streams::Stream;
 use crate::wire::translate::{self, path_segment};
 
+use super::adapted;
 use super::blame;
 use super::client::Client;
 use super::exchange::Exchange;
+use super::filters::HeaderEdits;
 use super::headers::{self, AnswerHead, X_REQUEST_ID};
 use super::judge::{Verdict, judge};
+use super::order::shown;
 use super::prepare::{Prepared, passing_body};
 use super::relay;
 use super::settle::Record;
@@ -104,6 +110,8 @@ pub struct Attempt<'a> {
     /// weir asked for usage that the client did not ask for.
     pub hide_usage: bool,
     pub credential: bool,
+    /// The client has brought a key of its own: what the upstream says of that account is the client's to hear.
+    pub own_key: bool,
     /// This attempt decides whether its endpoint comes back; until it is decided.
     pub trial: Mutex<Option<Trial>>,
 }
@@ -147,8 +155,8 @@ pub async fn run(
         begun: Instant::now(),
         total_by: record.arrived + endpoint.upstream.timeouts.total,
         hide_usage: asks_usage(exchange, prepared, endpoint),
-        // A refusal of the client's own key is the client's to hear.
-        credential: leased.is_some() && own.is_none(),
+        credential: leased.is_some(),
+        own_key: own.is_some(),
         trial: Mutex::new(trial),
     };
     let outcome = answer(&attempt, candidate, credential, client, record).await;
@@ -169,25 +177,43 @@ async fn answer(
     record: &mut Record,
 ) -> Result<(), Failure> {
     let exchange = attempt.exchange;
+    let set = match &exchange.filters {
+        Some(filters) if filters.wants.requests => {
+            let target = shown(exchange, candidate);
+            let number = record.attempts.saturating_sub(1);
+            let set = filters.on_upstream_request(&target, number).await;
+            set.map_err(Failure::Final)?
+        }
+        _ => Vec::new(),
+    };
     let sent = match attempt.prepared {
         Prepared::Passing => Sent {
             path: attempt.passing_path(candidate, client.session.req_header()),
             body: passing_body(exchange, candidate, attempt.hide_usage),
+            headers: set,
+            method: None,
         },
         Prepared::Translated(translated) => Sent {
             path: attempt.translated_path(translated),
             body: translated.body(),
+            headers: set,
+            method: None,
         },
     };
+    let (sent, encoded) = adapted::in_its_dialect(attempt, candidate, sent).await?;
     let mut connection = ask(attempt, credential, sent, client, record).await?;
+    if let Some((adapter, encoded)) = encoded {
+        adapted::hear(attempt, &adapter, encoded, &mut connection, client).await?;
+    }
     let outcome = hear(attempt, &mut connection, client, record).await;
     connection.release(&exchange.gateway.connector).await;
-    match outcome? {
-        Some(whole) => relay::whole(exchange, whole, client, record)
-            .await
-            .map_err(Failure::Final),
-        None => Ok(()),
-    }
+    let Some(whole) = outcome? else {
+        return Ok(());
+    };
+    let whole = relay::judged(attempt, whole, client).await;
+    let whole = whole.map_err(Failure::Final)?;
+    let passed = relay::whole(exchange, whole, client, record).await;
+    passed.map_err(Failure::Final)
 }
 
 /// Hears the answer out; a complete one is given back, to be passed on when the upstream's connection is free again.
@@ -206,7 +232,9 @@ async fn hear(
     let upstream = attempt.name();
     match verdict {
         Verdict::Stream => match attempt.prepared {
-            Prepared::Translated(translated) if !attempt.exchange.envelope.stream => {
+            Prepared::Translated(translated)
+                if !attempt.exchange.envelope.stream || attempt.exchange.is_judged_whole() =>
+            {
                 relay::gathered(attempt, translated, connection, encoding, client, record).await
             }
             _ => relay::stream(attempt, connection, encoding, client, record).await,
@@ -255,7 +283,8 @@ fn request_head(
 ) -> Result<Box<RequestHeader>, Fault> {
     let asked = client.session.req_header();
     let upstream = &attempt.endpoint.upstream;
-    let head = attempt.endpoint.head(&asked.method, &sent.path);
+    let method = sent.method.as_ref().unwrap_or(&asked.method);
+    let head = attempt.endpoint.head(method, &sent.path);
     let head = head.map_err(|problem| {
         warn!(upstream = %upstream.name, problem, "a request could not be made");
         Fault::MalformedBody("its path cannot be sent on".to_owned())
@@ -269,18 +298,28 @@ fn request_head(
         Prepared::Passing => headers::up(asked, head, forwarded, own),
         Prepared::Translated(_) => headers::up_translated(asked, head, forwarded, own),
     };
-    if let Some(name) = &upstream.own_key_header {
-        head.remove_header(name);
+    for (name, value) in &sent.headers {
+        match value {
+            // Its name is a header's, and its value one's too.
+            Some(value) => drop(head.insert_header(name.clone(), value.clone())),
+            None => drop(head.remove_header(name)),
+        }
     }
-    attempt.endpoint.authorize(&mut head, credential);
+    headers::remove_own_keys(&mut head, &attempt.exchange.snapshot.own_key_headers);
+    let payload = Payload::Whole(&sent.body);
+    attempt.endpoint.authorize(&mut head, credential, payload);
     Ok(Box::new(head))
 }
 
 /// What goes on the wire beside the head.
-struct Sent {
+pub struct Sent {
     /// With its query.
-    path: String,
-    body: Bytes,
+    pub path: String,
+    pub body: Bytes,
+    /// What guards and adapters set.
+    pub headers: HeaderEdits,
+    /// In place of the client's.
+    pub method: Option<Method>,
 }
 
 /// Sends the request and waits for the head of its answer; replaces pooled connections that have died. Where a request that

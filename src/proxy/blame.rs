@@ -31,6 +31,10 @@ pub fn lay(attempt: &Attempt<'_>, failure: Failure, record: &mut Record) -> Fail
         Failure::Final(fault) => return Failure::Final(fault),
     };
     let status = status_of(&refusal.fault);
+    // Nothing else is tried: it would be at weir's expense.
+    if attempt.own_key && status.is_some_and(is_about_an_account) {
+        return Failure::Stands(refusal);
+    }
     if is_keys_matter(attempt, status, &refusal, record) {
         return Failure::Next {
             refusal: words_of_weirs_account(attempt, refusal),
@@ -75,6 +79,11 @@ fn status_of(fault: &Fault) -> Option<u16> {
         | Fault::CredentialRefused { status, .. } => Some(*status),
         _ => None,
     }
+}
+
+/// Whether a refusal with this status speaks of whose key it was: of its rights, its credit or its limits.
+pub fn is_about_an_account(status: u16) -> bool {
+    matches!(status, 401..=403 | 429)
 }
 
 /// Tells the key what came back; whether the answer is about weir's account there, and not about the request.

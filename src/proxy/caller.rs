@@ -8,13 +8,20 @@ use std::time::SystemTime;
 use http::header;
 use pingora::http::RequestHeader;
 
-use crate::access::jwt::looks_like_jwt;
+use weir_plugin::Decision;
+
+use crate::access::jwt::{Grant, Vouched, looks_like_jwt};
 use crate::access::signing::{self, Signature, SignatureFault, Signed};
-use crate::access::{Caller, Denied, DeniedAs, client_address, presented};
-use crate::config::Config;
+use crate::access::{Caller, Denied, DeniedAs, Scopes, client_address, presented};
+use crate::config::{Config, DEFAULT_TENANT};
 use crate::fault::{Denial, Fault};
 use crate::gateway::{Accounting, Gateway, Snapshot};
+use crate::plugin::{Called, Hook, View, edits};
+use crate::terms::Scope;
 use crate::wire::Operation;
+
+use super::settle::Record;
+use super::view::ExchangeView;
 
 /// Browsers, which cannot set headers, put the key of a WebSocket among its protocols.
 const PROTOCOL_KEY: &str = "openai-insecure-api-key.";
@@ -37,6 +44,7 @@ pub fn identify(
     snapshot: &Snapshot,
     head: &RequestHeader,
     peer: Option<IpAddr>,
+    vouched: Option<Arc<Caller>>,
 ) -> Result<Calling, Fault> {
     let access = &snapshot.config.access;
     let address = peer.map(|peer| client_address(peer, &head.headers, &access.trusted_proxies));
@@ -49,6 +57,7 @@ pub fn identify(
     let found = known(&gateway.accounting, head, SystemTime::now());
     let caller = match found {
         Ok(Some(caller)) => Some(caller),
+        Ok(None) | Err(Denied::Unknown | Denied::Token(_)) if vouched.is_some() => vouched,
         Ok(None) if access.required => return Err(denied(Denied::Missing)),
         // SDKs send some key always.
         Ok(None) | Err(Denied::Unknown) if !access.required => None,
@@ -56,6 +65,72 @@ pub fn identify(
         Err(why) => return Err(denied(why)),
     };
     Ok(Calling { caller, address })
+}
+
+/// Asks the plugin that knows other callers, where weir knows none; `None` where it knows none either, and where there is no such
+/// plugin.
+///
+/// # Errors
+/// What the plugin has against the caller; that it could not do its work.
+pub async fn vouch(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    head: &RequestHeader,
+    record: &Record,
+) -> Result<Option<Arc<Caller>>, Fault> {
+    let Some(auth) = snapshot.guards.auth() else {
+        return Ok(None);
+    };
+    let accounting = &gateway.accounting;
+    if let Ok(Some(_)) = known(accounting, head, SystemTime::now()) {
+        return Ok(None);
+    }
+    let view: Arc<dyn View> = Arc::new(ExchangeView::of_caller(head, record));
+    let down = || Fault::PluginDown {
+        plugin: auth.name().to_owned(),
+    };
+    let principal = match auth.authenticate(&view).await {
+        Called::Answered(Decision::Abstain) | Called::FailedOpen(_) => return Ok(None),
+        Called::Answered(Decision::Allow(principal)) => principal,
+        Called::Answered(Decision::Deny(rejection)) => {
+            return Err(match edits::rejected(rejection) {
+                Ok(rejected) => Fault::Rejected(Box::new(rejected)),
+                Err(problem) => {
+                    auth.misbehaved(Hook::Authenticate, &problem);
+                    down()
+                }
+            });
+        }
+        Called::FailedClosed(_) => return Err(down()),
+    };
+    let scopes = principal.scopes.join(" ");
+    let scopes = match scopes.is_empty() {
+        true => Ok(Scopes::of(&[Scope::Inference])),
+        false => Scopes::parse(&scopes),
+    };
+    let grant = scopes.and_then(|scopes| {
+        let vouched = Vouched {
+            by: format!("plugin:{}", auth.name()),
+            subject: principal.user.unwrap_or(principal.id),
+            tenant: principal.tenant,
+            project: principal.project,
+            scopes,
+            models: principal.models,
+            tags: principal.attributes.into_iter().collect(),
+        };
+        Grant::vouched(vouched, DEFAULT_TENANT)
+    });
+    match grant {
+        Ok(grant) => accounting
+            .directory
+            .by_grant(&Arc::new(grant))
+            .map(Some)
+            .map_err(denied),
+        Err(problem) => {
+            auth.misbehaved(Hook::Authenticate, &problem);
+            Err(down())
+        }
+    }
 }
 
 /// Who the request's key or token belongs to; `None` where it shows none.

@@ -3,7 +3,7 @@
 
 mod settlement;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
@@ -11,12 +11,14 @@ use parking_lot::Mutex;
 use crate::access::Caller;
 use crate::config::{Config, UnknownPrice, Upstream};
 use crate::fault::{Bound, Denial, Fault, OverLimit};
-use crate::gateway::{Concerned, Gateway, Priced, Snapshot, exchange_id, purse_name};
-use crate::ledger::{ExchangeId, Hold, Who};
+use crate::gateway::{
+    self, Bounding, Concerned, Gateway, Priced, Snapshot, Taken, exchange_id, purse_name,
+};
+use crate::ledger::{ExchangeId, Hold, Who, plans};
 use crate::limit::{self, Demand, Exceeded, Reservation, reserve};
 use crate::price::used;
 use crate::route::Plan;
-use crate::terms::{Limits, Measure, Money, Price, Used};
+use crate::terms::{Money, Price, Used};
 use crate::tokens::RequestSize;
 use crate::wire::spoken::Spoken;
 use crate::wire::{Operation, Usage};
@@ -31,8 +33,18 @@ pub struct Charge {
     config: Arc<Config>,
     who: Arc<Who>,
     reservation: Reservation,
+    operation: Operation,
+    /// What the tenant's plan has for it.
+    plan: Option<Taken>,
+    /// What is reserved of money, without what the plan pays.
+    owed: Money,
     size: RequestSize,
+    /// Whether any meter of the caller's, the model's or of all counts money.
+    counts_money: bool,
+    is_downgraded: bool,
+    /// Asked for.
     images: u64,
+    characters: u64,
     /// What the relay has heard of the answer so far.
     heard: Arc<Heard>,
     noted: Option<Instant>,
@@ -54,7 +66,11 @@ pub struct Wanted<'a> {
     pub model: Option<&'a str>,
     /// Where it may be tried, for what it may cost.
     pub plan: Option<&'a Plan>,
+    /// The same, where it can only go to one.
+    pub upstream: Option<&'a Upstream>,
     pub size: RequestSize,
+    /// Of the text that is to be spoken.
+    pub characters: u64,
     /// Whether another model answers, since a budget is spent.
     pub is_downgraded: bool,
 }
@@ -92,16 +108,22 @@ pub fn begin(wanted: &Wanted<'_>, record: &mut Record) -> Result<Option<Charge>,
         operation: wanted.operation,
         model: wanted.model,
     };
-    let meters = accounting.meters_of(config, &concerned, now, wall);
-    let demand = demand(wanted)?;
+    let bounding = accounting.meters_of(config, &snapshot.common, &concerned, now, wall);
+    let Bounding {
+        meters,
+        counts_money,
+    } = bounding;
+    let has_plan = wanted.calling.caller.as_deref();
+    let has_plan = has_plan.is_some_and(|caller| caller.tenant.record.plan.is_some());
+    let mut demand = demand(wanted, counts_money || has_plan)?;
+    let plan = of_plan(wanted, &demand, wall);
+    demand.planned = plan.as_ref().map_or(Money::ZERO, |plan| plan.covered);
     if accounting.is_closed(config, demand.spend > Money::ZERO) {
         return Err(Fault::LedgerDown.into());
     }
     let reserved = reserve(&meters, demand, now, wall);
-    let standing = match &reserved {
-        Ok(reservation) => reservation.standing(now),
-        Err(_) => limit::standing(&meters, now),
-    };
+    // The same meters, whether they admit it or not.
+    let standing = limit::standing(&meters, now);
     record.limits = limit::headers(record.dialect, &standing, wall);
     let reservation = reserved.map_err(|exceeded| refused(gateway, *exceeded))?;
     let charge = Charge {
@@ -110,8 +132,14 @@ pub fn begin(wanted: &Wanted<'_>, record: &mut Record) -> Result<Option<Charge>,
         config: config.clone(),
         who: who(wanted.calling.caller.as_deref(), &record.tags),
         reservation,
+        operation: wanted.operation,
+        plan,
+        owed: demand.spend - demand.planned,
         size: wanted.size,
-        images: 0,
+        counts_money,
+        is_downgraded: wanted.is_downgraded,
+        images: images_asked(wanted),
+        characters: wanted.characters,
         heard: Arc::default(),
         noted: None,
         is_on_own_key: false,
@@ -124,7 +152,7 @@ pub fn begin(wanted: &Wanted<'_>, record: &mut Record) -> Result<Option<Charge>,
 }
 
 /// Estimates and upper bounds, in the units of the limits.
-fn demand(wanted: &Wanted<'_>) -> Result<Demand, Fault> {
+fn demand(wanted: &Wanted<'_>, counts_money: bool) -> Result<Demand, Fault> {
     let Wanted {
         gateway,
         operation,
@@ -144,80 +172,66 @@ fn demand(wanted: &Wanted<'_>) -> Result<Demand, Fault> {
         }
         false => 0,
     };
-    let spend = match wanted.calling.caller.as_deref() {
-        caller if counts_money(caller, config) => dearest(wanted, input, output)?,
-        _ => Money::ZERO,
+    let spend = match counts_money || wanted.upstreams().any(counts_money_at) {
+        true => dearest(wanted, input, output)?,
+        false => Money::ZERO,
     };
     Ok(Demand {
         input,
         output,
         spend,
+        planned: Money::ZERO,
         is_downgraded: wanted.is_downgraded,
     })
 }
 
-/// Whether a budget, a balance or a limit on spending stands at any scope of the caller's.
-fn counts_money(caller: Option<&Caller>, config: &Config) -> bool {
-    let spends = |limits: &Limits| limits.rules().any(|rule| rule.measure == Measure::Spend);
-    let rates = &config.rates;
-    let common = [
-        &rates.global,
-        &rates.each_tenant,
-        &rates.each_user,
-        &rates.each_key,
-        &rates.anonymous,
-    ];
-    let Some(caller) = caller else {
-        return common.into_iter().any(spends);
+/// What the plan of the caller's tenant has for it.
+fn of_plan(wanted: &Wanted<'_>, demand: &Demand, wall: SystemTime) -> Option<Taken> {
+    let caller = wanted.calling.caller.as_deref()?;
+    let charge = plans::Charge {
+        model: wanted.model.unwrap_or_default(),
+        tokens: demand.input.saturating_add(demand.output),
+        cost: demand.spend,
     };
-    let tenant = &caller.tenant.record;
-    let of_project = || {
-        let project = caller.project.as_ref().map(|project| &project.record);
-        project.is_some_and(|project| project.budget.is_some() || spends(&project.limits))
-    };
-    let of_user = || {
-        let user = caller.user.as_ref().map(|user| &user.record);
-        user.is_some_and(|user| user.budget.is_some() || spends(&user.limits))
-    };
-    let of_key = || {
-        let key = caller.key.as_ref().map(|key| &key.record);
-        key.is_some_and(|key| key.budget.is_some() || spends(&key.limits))
-    };
-    tenant.budget.is_some()
-        || tenant.account.is_some()
-        || spends(&tenant.limits)
-        || of_project()
-        || of_user()
-        || of_key()
-        || common.into_iter().any(spends)
+    let plans = &wanted.gateway.accounting.plans;
+    plans.take(caller.tenant_id(), charge, wall)
 }
 
-/// What it costs where it costs most.
+/// Whether what is asked of an upstream is bounded in money, whoever asks.
+fn counts_money_at((upstream, _): (&Upstream, Option<&str>)) -> bool {
+    upstream.limits.counts_money()
+}
+
+impl<'a> Wanted<'a> {
+    /// Where it may be tried, with the names that the model has there.
+    fn upstreams(&self) -> impl Iterator<Item = (&'a Upstream, Option<&'a str>)> {
+        let planned = self.plan.into_iter();
+        let targets = planned.flat_map(|plan| plan.route.tiers.values().flatten());
+        let targets = targets.map(|target| (&*target.upstream.config, target.model.as_deref()));
+        targets.chain(self.upstream.map(|upstream| (upstream, None)))
+    }
+}
+
+/// What it costs where it costs most. What has a price and cannot be bounded beforehand, such as time, costs the least amount at
+/// least, so that nothing begins where nothing is left.
 fn dearest(wanted: &Wanted<'_>, input: u64, output: u64) -> Result<Money, Fault> {
+    const LEAST: Money = Money::from_nanos(1);
     let config = &wanted.snapshot.config;
     let most = Used {
         input,
         output,
+        images: images_asked(wanted),
+        characters: wanted.characters,
         requests: 1,
         ..Used::default()
     };
-    let targets = wanted
-        .plan
-        .into_iter()
-        .flat_map(|plan| plan.route.tiers.values());
     let public = wanted.model.unwrap_or_default();
     let mut dearest = Money::ZERO;
-    for target in targets.flatten() {
-        let upstream_model = target.model.as_deref().unwrap_or(public);
-        let price = price_at(
-            wanted.gateway,
-            config,
-            &target.upstream.config,
-            upstream_model,
-            public,
-        );
-        match price {
-            Some(price) => dearest = dearest.max(price.cost(&most)),
+    for (upstream, model) in wanted.upstreams() {
+        let upstream_model = model.unwrap_or(public);
+        match price_at(wanted.gateway, config, upstream, upstream_model, public) {
+            Some(price) if *price == Price::default() => {}
+            Some(price) => dearest = dearest.max(price.cost(&most)).max(LEAST),
             None if config.prices.unknown == UnknownPrice::Refuse => {
                 return Err(unpriced(public));
             }
@@ -225,6 +239,14 @@ fn dearest(wanted: &Wanted<'_>, input: u64, output: u64) -> Result<Money, Fault>
         }
     }
     Ok(dearest)
+}
+
+fn images_asked(wanted: &Wanted<'_>) -> u64 {
+    let draws = matches!(
+        wanted.operation,
+        Operation::ImageGeneration | Operation::ImageEdit | Operation::ImageVariation
+    );
+    if draws { wanted.size.choices } else { 0 }
 }
 
 fn price_at(
@@ -300,29 +322,30 @@ fn refused(gateway: &Gateway, exceeded: Exceeded) -> Refused {
 
 /// Whom rows name.
 fn who(caller: Option<&Caller>, more: &[(Box<str>, Box<str>)]) -> Arc<Who> {
-    let Some(caller) = caller else {
-        return Arc::new(Who {
-            tenant: crate::access::directory::ANONYMOUS.into(),
-            tags: more
-                .iter()
-                .map(|(tag, value)| (tag.to_string(), value.to_string()))
-                .collect(),
-            ..Who::default()
-        });
+    let who = match caller {
+        Some(caller) => gateway::who(caller),
+        None => anonymous(),
     };
-    let mut tags = caller.tags();
+    if more.is_empty() {
+        return who;
+    }
+    let mut tagged = Who::clone(&who);
     let more = more
         .iter()
         .map(|(tag, value)| (tag.to_string(), value.to_string()));
-    tags.extend(more);
-    Arc::new(Who {
-        tenant: caller.tenant_id().into(),
-        project: caller.project_id().map(Arc::from),
-        user: caller.user_id().map(Arc::from),
-        key_id: caller.key_id().map(|id| id.as_str().into()),
-        key_label: caller.key_label().map(Arc::from),
-        tags,
-    })
+    tagged.tags.extend(more);
+    Arc::new(tagged)
+}
+
+fn anonymous() -> Arc<Who> {
+    static NOBODY: OnceLock<Arc<Who>> = OnceLock::new();
+    let nobody = NOBODY.get_or_init(|| {
+        Arc::new(Who {
+            tenant: crate::access::directory::ANONYMOUS.into(),
+            ..Who::default()
+        })
+    });
+    nobody.clone()
 }
 
 impl Charge {
@@ -336,7 +359,12 @@ impl Charge {
         let Some(books) = &self.gateway.accounting.books else {
             return true;
         };
+        // What runs when weir is killed is charged to who would have paid it all: the plan, else the balance.
+        let plan = self.plan.as_ref().filter(|_| self.owed == Money::ZERO);
         let purses = self.reservation.charged();
+        let purses = purses.filter(|(_, purse)| *purse != "balance" || plan.is_none());
+        let purses = purses.map(|(meter, purse)| purse_name(meter, purse));
+        let purses = purses.chain(plan.map(|plan| plan.purse.clone())).collect();
         let held = books.ledger.hold(Hold {
             id: self.id,
             at,
@@ -349,9 +377,7 @@ impl Charge {
             stream: record.stream,
             reserved,
             input_estimate: self.size.input_estimate,
-            purses: purses
-                .map(|(meter, purse)| purse_name(meter, purse))
-                .collect(),
+            purses,
         });
         held.is_ok()
     }
@@ -393,13 +419,60 @@ impl Charge {
         })
     }
 
+    /// Reserves what another model may come to, which is to answer in the first one's place.
+    ///
+    /// # Errors
+    /// The other model, or its price, leaves no room for it; nothing of it is to be asked then.
+    pub fn turn_to(
+        &mut self,
+        snapshot: &Snapshot,
+        calling: &Calling,
+        plan: &Plan,
+    ) -> Result<(), Fault> {
+        let (now, wall) = (Instant::now(), SystemTime::now());
+        let gateway = self.gateway.clone();
+        let model = plan.model.as_deref();
+        let meter = model.and_then(|model| {
+            let (config, common) = (&snapshot.config, &snapshot.common);
+            gateway
+                .accounting
+                .meter_of_model(config, common, model, now, wall)
+        });
+        let counts_money = self.counts_money || meter.as_ref().is_some_and(|(_, counts)| *counts);
+        let wanted = Wanted {
+            gateway: &gateway,
+            snapshot,
+            calling,
+            operation: self.operation,
+            model,
+            plan: Some(plan),
+            upstream: None,
+            size: self.size,
+            characters: self.characters,
+            is_downgraded: self.is_downgraded,
+        };
+        let mut demand = demand(&wanted, counts_money || self.plan.is_some())?;
+        let covered = self.plan.as_ref().map_or(Money::ZERO, |plan| plan.covered);
+        demand.planned = covered.min(demand.spend);
+        self.owed = demand.spend - demand.planned;
+        let meters = meter.map(|(meter, _)| meter);
+        let adjusted = self.reservation.adjust(demand, now, wall);
+        let extended =
+            adjusted.and_then(|()| self.reservation.extend(meters.as_slice(), now, wall));
+        extended.map_err(|exceeded| match refused(&gateway, *exceeded) {
+            Refused::Fault(fault) => fault,
+            // A budget's other model is none that stands in for one that fails.
+            Refused::Downgrade(_) => spent(),
+        })
+    }
+
     /// What so much use costs at the upstream of the record's last attempt; `None` where no price is known.
     pub fn cost(&self, usage: &Usage, record: &Record) -> Option<Money> {
         if self.is_on_own_key {
             return Some(Money::ZERO);
         }
         let endpoint = record.upstream.as_ref()?;
-        let public = record.model.text().unwrap_or_default();
+        let public = record.answering_model();
         let upstream_model = record.upstream_model.as_deref().unwrap_or(public);
         let price = price_at(
             &self.gateway,

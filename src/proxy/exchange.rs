@@ -13,7 +13,7 @@ use crate::gateway::{Gateway, Snapshot};
 use crate::route::{Candidate, Catalog, Plan};
 use crate::tokens::request_tokens;
 use crate::upstream::health::Trial;
-use crate::upstream::{self, Account, Chosen, Lease, Standing};
+use crate::upstream::{Account, Standing};
 use crate::wire::endpoint::{Endpoint, ModelIn};
 use crate::wire::neutral::Request;
 use crate::wire::openai::{self, Envelope};
@@ -25,14 +25,20 @@ use super::attempt::{self, Failure, Refusal, Whole};
 use super::charge::{self, Refused, Wanted};
 use super::client::Client;
 use super::course::{Course, Leave, Next};
+use super::filters::Filters;
 use super::headers;
+use super::lease::{Leasing, count_refused, lease};
+use super::order::order;
 use super::plan::{self, count_wait, pause};
 use super::prepare::{self, Prepared, Unprepared};
 use super::receive::{Body, Received, receive};
+use super::refuse;
 use super::relay;
+use super::screen::{Passed, Screened, screen};
 use super::settle::Record;
 use super::sticky;
 use super::translated::Said;
+use super::view::ExchangeView;
 
 /// A request that is ready to be sent anywhere.
 pub struct Exchange {
@@ -51,6 +57,10 @@ pub struct Exchange {
     address: Option<IpAddr>,
     /// A stream of Gemini's is wanted as one JSON array.
     pub as_array: bool,
+    /// The guards that it passes.
+    pub filters: Option<Filters>,
+    /// What plugins see, where there are any.
+    view: Option<Arc<ExchangeView>>,
     begun: Instant,
 }
 
@@ -102,6 +112,34 @@ impl Exchange {
         self.begun.elapsed()
     }
 
+    /// What plugins see, where there are any.
+    pub fn view(&self) -> Option<Arc<ExchangeView>> {
+        let filtered = self.filters.as_ref().map(Filters::view);
+        filtered.or_else(|| self.view.clone())
+    }
+
+    /// Whether guards look at the events of its answer, which have to be told anew then.
+    pub fn is_retold(&self) -> bool {
+        let filters = self.filters.as_ref();
+        let has_events = matches!(
+            self.endpoint.operation,
+            Operation::Chat | Operation::Responses | Operation::Completions
+        );
+        let wants = filters.is_some_and(|it| it.wants.streams || it.wants.whole_answers);
+        wants && has_events && self.envelope.stream
+    }
+
+    /// Whether its stream is held until it is whole, for guards that have to see all of it.
+    pub fn is_judged_whole(&self) -> bool {
+        let wants = self.filters.as_ref().map(|it| it.wants);
+        wants.is_some_and(|wants| wants.whole_answers) && self.is_retold()
+    }
+
+    /// Whether guards look at whole answers.
+    pub fn is_read_whole(&self) -> bool {
+        self.filters.as_ref().is_some_and(|it| it.wants.answers)
+    }
+
     /// No further attempt will be made: the body, which a long stream has no use for, is given back.
     pub fn accepted(&self) {
         self.body.lock().take();
@@ -131,18 +169,49 @@ pub async fn run(
     let endpoint = asked.endpoint;
     record.operation = Some(endpoint.operation);
     let received = receive(client.session, asked, &gateway, &snapshot.config.limits).await?;
-    let Received { body, envelope } = received;
-    record.note_received(envelope.stream);
+    record.note_received(received.envelope.stream);
     let head = client.session.req_header();
     let (accounting, config) = (&gateway.accounting, &snapshot.config);
     record
         .calling
-        .check_signature(accounting, config, head, &body.bytes)?;
-    let asked = envelope.model.as_deref().filter(|model| !model.is_empty());
+        .check_signature(accounting, config, head, &received.body.bytes)?;
+    let asked = received
+        .envelope
+        .model
+        .as_deref()
+        .filter(|model| !model.is_empty());
     let plan = match asked {
         Some(asked) => plan::named(&gateway, &mut snapshot, asked, client, record).await?,
         None => unnamed(&snapshot.catalog, endpoint)?,
     };
+    let (meant, asked) = (plan.model.as_deref(), asked.or(plan.model.as_deref()));
+    if let Some(asked) = asked {
+        record.calling.permit_model(asked, meant)?;
+    }
+    let screened = screen(
+        &gateway,
+        &mut snapshot,
+        endpoint,
+        received,
+        plan,
+        client,
+        record,
+    );
+    let passed = match Box::pin(screened).await? {
+        Screened::Passed(passed) => *passed,
+        Screened::Replied(reply) => {
+            refuse::answer_in_its_place(client, record, reply).await;
+            return Ok(());
+        }
+    };
+    let Passed {
+        received,
+        plan,
+        filters,
+        view,
+    } = passed;
+    record.view = view.clone().filter(|_| record.guards.is_some());
+    let Received { body, envelope, .. } = received;
     let plan = reserve(&gateway, &snapshot, &envelope, &body, plan, client, record)?;
     let exchange = Exchange {
         credential: headers::credential(client.session.req_header()).cloned(),
@@ -155,6 +224,8 @@ pub async fn run(
         said: Mutex::default(),
         naming: OnceLock::new(),
         as_array: wants_array(client, endpoint),
+        filters,
+        view,
         begun: record.begun,
     };
     try_models(&exchange, plan, client, record).await
@@ -190,7 +261,13 @@ fn reserve(
         operation,
         model: meant.or(envelope.model.as_deref()),
         plan: Some(&plan),
+        upstream: None,
         size,
+        characters: match operation {
+            Operation::Speech => openai::text_member(&body.bytes, "input")
+                .map_or(0, |text| text.chars().count() as u64),
+            _ => 0,
+        },
         is_downgraded: false,
     };
     match charge::begin(&wanted, record) {
@@ -279,6 +356,14 @@ async fn try_models(
             count_refused(&exchange.gateway, bound);
             break;
         }
+        // A limit of the other model's, or what is left of the money, may not bear it.
+        if let Some(charge) = &mut record.charge
+            && charge
+                .turn_to(&exchange.snapshot, &record.calling, &fallback)
+                .is_err()
+        {
+            continue;
+        }
         record.fallback = Some(name.clone());
         refusal = match try_model(exchange, &fallback, &mut course, client, record).await? {
             Tried::Answered => return Ok(()),
@@ -303,6 +388,7 @@ async fn try_model(
     loop {
         let stream = exchange.envelope.stream;
         let candidates = plan::candidates(plan, sticky, stream, client).await?;
+        let candidates = order(exchange, plan, candidates).await?;
         course.begin_round();
         let round = go_through(exchange, &candidates, course, client, record).await?;
         let tried = match round {
@@ -409,67 +495,6 @@ async fn go_through(
     Ok(Round::Through)
 }
 
-/// When to look again for a place at an upstream that has as many exchanges as it may have.
-const PLACE_LOOK: Duration = Duration::from_millis(50);
-
-/// What stands before an attempt at an endpoint.
-pub enum Leasing {
-    /// With this key, where one is wanted.
-    Go(Option<Lease>),
-    /// No key is free there; the course has noted why.
-    Elsewhere,
-    /// A bound of the exchange has been reached.
-    Stop,
-}
-
-/// Takes a key for an attempt, unless the client has brought its own, and the leave to begin it.
-pub fn lease(
-    gateway: &Gateway,
-    endpoint: &upstream::Endpoint,
-    model: &str,
-    is_own: bool,
-    course: &mut Course<'_>,
-    record: &mut Record,
-) -> Leasing {
-    if let Some(charge) = &mut record.charge
-        && let Err(soonest) = charge.extend_to(&endpoint.upstream)
-    {
-        course.note_key_free(soonest.unwrap_or(PLACE_LOOK), Instant::now());
-        return Leasing::Elsewhere;
-    }
-    let chosen = match is_own {
-        true => Chosen::NotNeeded,
-        false => endpoint.account.choose(model),
-    };
-    let lease = match chosen {
-        Chosen::NotNeeded => None,
-        Chosen::Key(lease) => Some(lease),
-        Chosen::Wait(soonest) => {
-            course.note_key_free(soonest, Instant::now());
-            return Leasing::Elsewhere;
-        }
-        Chosen::NotAllowed => {
-            let model = model.to_owned();
-            course.note_no_key(Fault::NoKeyFor { model });
-            return Leasing::Elsewhere;
-        }
-        Chosen::AllOut => {
-            let model = model.to_owned();
-            course.note_no_key(Fault::NoKey { model });
-            return Leasing::Elsewhere;
-        }
-    };
-    if let Leave::Refused(bound) = course.begin_attempt(Instant::now()) {
-        if let Some(lease) = lease {
-            lease.unsent();
-        }
-        count_refused(gateway, bound);
-        return Leasing::Stop;
-    }
-    count_failover(gateway, course, record);
-    Leasing::Go(lease)
-}
-
 /// Tries one endpoint with one key after another; `None`: on to the next candidate.
 async fn try_keys(
     exchange: &Exchange,
@@ -532,20 +557,6 @@ async fn try_keys(
 fn since_1970() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
-}
-
-/// Counts an attempt that was not allowed.
-fn count_refused(gateway: &Gateway, bound: &str) {
-    let refused = &gateway.metrics.retries_refused;
-    refused.with_label_values(&[bound]).inc();
-}
-
-/// Counts an attempt that follows a failed one.
-fn count_failover(gateway: &Gateway, course: &Course<'_>, record: &Record) {
-    if let Some((refusal, _)) = &course.last {
-        let labels = [record.upstream_name(), refusal.fault.label()];
-        gateway.metrics.failovers.with_label_values(&labels).inc();
-    }
 }
 
 /// Passes an upstream's own words of refusal, where there are any; gives back the fault to note.

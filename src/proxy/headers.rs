@@ -169,6 +169,13 @@ pub fn up(
     RequestHeader::from(to)
 }
 
+/// Takes out the keys that a client has brought for upstreams: each is for one of them, which gets it as its credential.
+pub fn remove_own_keys(head: &mut RequestHeader, names: &[HeaderName]) {
+    for name in names {
+        head.remove_header(name);
+    }
+}
+
 /// Headers that mean something in one vendor's dialect only, by the beginnings of their names.
 const OF_A_DIALECT: [&str; 12] = [
     "anthropic-",

@@ -2,6 +2,7 @@
 //! no exchange (WebSockets, `/<upstream>/…`) goes on to Pingora's relay.
 
 mod access_line;
+mod adapted;
 mod admit;
 mod asked;
 mod attempt;
@@ -11,9 +12,14 @@ mod charge;
 mod client;
 mod course;
 mod exchange;
+mod facts;
+mod filters;
 mod headers;
 mod judge;
+mod lease;
 mod local;
+mod observed;
+mod order;
 mod pass_through;
 mod prepare;
 mod plan;
@@ -22,9 +28,11 @@ mod receive;
 mod refuse;
 mod relay;
 mod request_id;
+mod screen;
 mod settle;
 mod sticky;
 mod translated;
+mod view;
 mod watch;
 
 use std::panic::AssertUnwindSafe;
@@ -40,6 +48,7 @@ use pingora::{Error, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 use tracing::error;
 
+use crate::access::Caller;
 use crate::fault::Fault;
 use crate::gateway::{Gateway, Phase, Snapshot};
 use crate::wire::{Operation, endpoint};
@@ -75,6 +84,7 @@ impl Proxy {
         session: &mut Session,
         snapshot: &Snapshot,
         record: &mut Record,
+        vouched: Option<Arc<Caller>>,
     ) -> Result<Admitted, Fault> {
         let config = &snapshot.config;
         let head = session.req_header();
@@ -85,7 +95,7 @@ impl Proxy {
             // Whoever looks whether this is there may see it.
             Ok(Operation::Alive | Operation::Version) => {}
             Ok(operation) => {
-                record.calling = caller::identify(&self.gateway, snapshot, head, peer)?;
+                record.calling = caller::identify(&self.gateway, snapshot, head, peer, vouched)?;
                 record.calling.permit(operation)?;
                 record.tags = caller::tags(head, config);
                 let is_read = matches!(admitted, Ok(Admitted::Exchange(_)));
@@ -98,7 +108,13 @@ impl Proxy {
                 }
             }
             // What there is, only those who may call are told.
-            Err(_) => drop(caller::identify(&self.gateway, snapshot, head, peer)?),
+            Err(_) => drop(caller::identify(
+                &self.gateway,
+                snapshot,
+                head,
+                peer,
+                vouched,
+            )?),
         }
         admitted
     }
@@ -160,7 +176,10 @@ impl ProxyHttp for Proxy {
         let snapshot = self.gateway.snapshot();
         record.dialect = endpoint::dialect_of(session.req_header().uri.path());
         record.says_what_happened = snapshot.config.server.response_headers;
-        let admitted = self.admit(session, &snapshot, record);
+        record.guards = snapshot.guards.observes().then(|| snapshot.guards.clone());
+        let head = session.req_header();
+        let vouched = caller::vouch(&self.gateway, &snapshot, head, record).await;
+        let admitted = vouched.and_then(|vouched| self.admit(session, &snapshot, record, vouched));
         let mut client = Client::new(session, snapshot.config.limits.client_write);
         match admitted {
             Ok(Admitted::Exchange(asked)) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderName, StatusCode, Version, header};
+use http::{HeaderName, Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpPeer;
@@ -15,7 +15,7 @@ use crate::fault::{Fault, Wait};
 use crate::gateway::{Gateway, Phase, Snapshot};
 use crate::route::Plan;
 use crate::tokens::RequestSize;
-use crate::upstream::{Chosen, Endpoint, Lease};
+use crate::upstream::{Account, Chosen, Credential, Endpoint, Lease, Payload};
 use crate::wire::spoken::Spoken;
 use crate::wire::{Operation, openai};
 
@@ -42,6 +42,10 @@ pub struct Tunnel {
 pub struct Way {
     endpoint: Arc<Endpoint>,
     path_and_query: String,
+    /// The key that the client has brought for this upstream.
+    own_key: Option<Credential>,
+    /// Where clients bring keys for upstreams.
+    own_key_headers: Arc<[HeaderName]>,
     /// A refusal that may say something of the key: its status, and what it has said so far.
     refusal: Option<(u16, Vec<u8>)>,
     /// The end, so far, of an answer that may report its usage.
@@ -122,13 +126,22 @@ pub async fn named(
         .position(|candidate| candidate.standing.is_usable());
     let best = candidates.into_iter().nth(usable.unwrap_or(0));
     let endpoint = best.ok_or(Fault::NoUpstream { model: name })?.endpoint;
-    record.lease = lease(&endpoint)?;
+    let brought = &client.session.req_header().headers;
+    let own_key = Account::of_client(&endpoint.upstream, brought);
+    if own_key.is_none() {
+        record.lease = lease(&endpoint)?;
+    }
+    if let Some(charge) = &mut record.charge {
+        charge.is_on_own_key = own_key.is_some();
+    }
     record.in_flight_at = Some(endpoint.enter());
     record.upstream = Some(endpoint.clone());
     record.attempts = 1;
     Ok(Way {
         endpoint,
         path_and_query,
+        own_key,
+        own_key_headers: snapshot.own_key_headers.clone(),
         refusal: None,
         tail: None,
         passed: 0,
@@ -153,11 +166,13 @@ fn reserve(
         operation: Operation::PassThrough,
         model: None,
         plan: None,
+        upstream: Some(upstream),
         size: RequestSize {
             input_estimate: length.unwrap_or(0) / BYTES_A_TOKEN,
             output_max: None,
             choices: 1,
         },
+        characters: 0,
         is_downgraded: false,
     };
     record.charge = match charge::begin(&wanted, record) {
@@ -225,6 +240,7 @@ pub fn request(head: &mut RequestHeader, context: &mut Context) -> pingora::Resu
             head.remove_header(name);
         }
     }
+    headers::remove_own_keys(head, &way.own_key_headers);
     headers::strip_protocol_keys(head);
     let uri = way
         .path_and_query
@@ -235,9 +251,22 @@ pub fn request(head: &mut RequestHeader, context: &mut Context) -> pingora::Resu
     head.insert_header(X_REQUEST_ID, id)?;
     let account = &way.endpoint.account;
     let lease = context.record.lease.as_ref();
-    let credential = lease.map(|lease| account.credential(lease));
-    way.endpoint.authorize(head, credential);
+    let leased = lease.map(|lease| account.credential(lease));
+    let payload = match has_body(head) {
+        // It has not come yet.
+        true => Payload::Unknown,
+        false => Payload::Whole(b""),
+    };
+    let credential = way.own_key.as_ref().or(leased);
+    way.endpoint.authorize(head, credential, payload);
     Ok(())
+}
+
+/// Whether a body follows, as far as a head can tell.
+fn has_body(head: &RequestHeader) -> bool {
+    let has = |name| head.headers.contains_key(name);
+    let is_ask = matches!(head.method, Method::GET | Method::HEAD);
+    !is_ask || has(header::CONTENT_LENGTH) || has(header::TRANSFER_ENCODING)
 }
 
 /// Makes the upstream's head the client's.

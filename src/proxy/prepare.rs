@@ -56,7 +56,7 @@ pub fn prepare(exchange: &Exchange, candidate: &Candidate) -> Result<Prepared, U
         spoken,
         &candidate.capabilities,
     ) {
-        Some(dialect) if dialect == client => Ok(Prepared::Passing),
+        Some(dialect) if dialect == client && !exchange.is_retold() => Ok(Prepared::Passing),
         Some(dialect) => translated(exchange, candidate, dialect),
         None => Err(Unprepared::Unfit(not_served(exchange, candidate))),
     }

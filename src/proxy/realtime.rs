@@ -13,7 +13,7 @@ use crate::gateway::{Gateway, Snapshot};
 use crate::route::{Candidate, Plan};
 use crate::tokens::RequestSize;
 use crate::upstream::health::Trial;
-use crate::upstream::{Broken, Connection, Standing};
+use crate::upstream::{Account, Broken, Connection, Credential, Payload, Standing};
 use crate::wire::openai::{self, RealtimeWatcher};
 use crate::wire::{Operation, Usage};
 
@@ -23,8 +23,8 @@ use super::blame;
 use super::charge::{self, Refused, Wanted};
 use super::client::Client;
 use super::course::{Course, Next};
-use super::exchange::{Leasing, lease};
 use super::headers::{self, X_REQUEST_ID, X_WEIR_UPSTREAM};
+use super::lease::{Leasing, lease};
 use super::plan::{self, pause};
 use super::settle::Record;
 use super::watch::{Interrupted, watched};
@@ -98,11 +98,13 @@ fn reserve(
         operation: Operation::Realtime,
         model: plan.model.as_deref(),
         plan: Some(plan),
+        upstream: None,
         size: RequestSize {
             input_estimate: 0,
             output_max: None,
             choices: 1,
         },
+        characters: 0,
         is_downgraded: false,
     };
     record.charge = match charge::begin(&wanted, record) {
@@ -173,8 +175,11 @@ async fn try_keys<'c>(
 ) -> Result<Option<Round<'c>>, Fault> {
     let endpoint = &candidate.endpoint;
     let model = candidate.model.as_deref().unwrap_or(&asked.model);
+    let brought = &client.session.req_header().headers;
+    let own = Account::of_client(&endpoint.upstream, brought);
+    let is_own = own.is_some();
     loop {
-        let lease = match lease(asked.gateway, endpoint, model, false, course, record) {
+        let lease = match lease(asked.gateway, endpoint, model, is_own, course, record) {
             Leasing::Go(lease) => lease,
             Leasing::Elsewhere => return Ok(None),
             Leasing::Stop => return Ok(Some(Round::Stopped)),
@@ -185,7 +190,10 @@ async fn try_keys<'c>(
         record.lease = lease;
         record.upstream_model = Some(model.into());
         record.attempt_begun = Some(Instant::now());
-        let opened = open(asked, candidate, client, record).await;
+        if let Some(charge) = &mut record.charge {
+            charge.is_on_own_key = is_own;
+        }
+        let opened = open(asked, candidate, own.as_ref(), client, record).await;
         let fault = opened.as_ref().err().map(|failed| &failed.fault);
         blame::report_handshake(asked.gateway, asked.snapshot, endpoint, fault, trial.take());
         let Failed { fault, cause } = match opened {
@@ -193,7 +201,11 @@ async fn try_keys<'c>(
             Err(failed) => failed,
         };
         record.note_failed(!matches!(fault, Fault::Connect { .. }));
-        if cause != Cause::Key && !fault.is_upstreams() {
+        let speaks_of_the_client = match &fault {
+            Fault::UpstreamStatus { status, .. } => is_own && blame::is_about_an_account(*status),
+            other => cause != Cause::Key && !other.is_upstreams(),
+        };
+        if speaks_of_the_client {
             return Err(fault);
         }
         course.note(endpoint.place(), Refusal::of(fault), cause);
@@ -230,6 +242,7 @@ fn model(query: &str) -> Result<String, Fault> {
 async fn open(
     asked: &Asked<'_>,
     candidate: &Candidate,
+    own: Option<&Credential>,
     client: &mut Client<'_>,
     record: &mut Record,
 ) -> Result<Connection, Failed> {
@@ -249,7 +262,7 @@ async fn open(
     let connected = watched(client, deadline, connecting).await;
     let broken = |broken: Broken| blame::broken(&upstream, &broken);
     let mut connection = connected.map_err(interrupted)?.map_err(broken)?;
-    let head = Box::new(request_head(candidate, &asked.query, client, record)?);
+    let head = Box::new(request_head(asked, candidate, own, client, record)?);
     let answered = watched(client, deadline, connection.ask(head, Bytes::new())).await;
     answered.map_err(interrupted)?.map_err(broken)?;
     record.note_head(
@@ -308,28 +321,31 @@ fn refused(
 }
 
 fn request_head(
+    asked: &Asked<'_>,
     candidate: &Candidate,
-    query: &str,
+    own: Option<&Credential>,
     client: &Client<'_>,
     record: &Record,
 ) -> Result<RequestHeader, Fault> {
     let endpoint = &candidate.endpoint;
-    let asked = client.session.req_header();
+    let head_of_client = client.session.req_header();
     let query = match candidate.model.as_deref() {
-        Some(model) => with_model(query, model),
-        None => query.to_owned(),
+        Some(model) => with_model(&asked.query, model),
+        None => asked.query.clone(),
     };
     let query = headers::query_up(&query).unwrap_or_default();
     let path = format!("{}/realtime?{query}", endpoint.upstream.base.api_path);
     let unsendable = |_| Fault::MalformedBody("its path cannot be sent on".to_owned());
-    let head = endpoint.head(&asked.method, &path).map_err(unsendable)?;
-    let own = [(X_REQUEST_ID, record.request_id.clone())];
+    let head = endpoint.head(&head_of_client.method, &path);
+    let head = head.map_err(unsendable)?;
+    let id = [(X_REQUEST_ID, record.request_id.clone())];
     let forwarded = record.forwarded(&endpoint.upstream);
-    let mut head = headers::up(asked, head, forwarded, own);
-    headers::copy_upgrade(asked, &mut head);
+    let mut head = headers::up(head_of_client, head, forwarded, id);
+    headers::remove_own_keys(&mut head, &asked.snapshot.own_key_headers);
+    headers::copy_upgrade(head_of_client, &mut head);
     let lease = record.lease.as_ref();
-    let credential = lease.map(|lease| endpoint.account.credential(lease));
-    endpoint.authorize(&mut head, credential);
+    let leased = lease.map(|lease| endpoint.account.credential(lease));
+    endpoint.authorize(&mut head, own.or(leased), Payload::Whole(b""));
     Ok(head)
 }
 

@@ -23,12 +23,28 @@ use super::watch::within;
 pub struct Received {
     pub body: Body,
     pub envelope: Envelope,
+    /// Guards have put another model in the place of the one that was asked for.
+    pub is_of_another_model: bool,
 }
 
 /// A body, with its place in the budget of all bodies.
 pub struct Body {
     pub bytes: Bytes,
-    _held: HeldBytes,
+    held: HeldBytes,
+}
+
+impl Body {
+    /// Another body in its place.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn replaced(self, bytes: Bytes) -> Result<Body, Fault> {
+        let mut held = self.held;
+        match held.grow_to(bytes.len()) {
+            true => Ok(Body { bytes, held }),
+            false => Err(Fault::BuffersFull),
+        }
+    }
 }
 
 /// Reads the body and what weir must know of it.
@@ -64,12 +80,29 @@ pub async fn receive(
     let mut envelope = envelope.map_err(|malformed| describe(&malformed))?;
     envelope.stream = endpoint.is_stream(envelope.stream_said);
     Ok(Received {
-        body: Body {
-            bytes: body,
-            _held: held,
-        },
+        body: Body { bytes: body, held },
         envelope,
+        is_of_another_model: false,
     })
+}
+
+/// The envelope of a body that has been made here. `model`: where the path names it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn envelope_of(
+    endpoint: &Endpoint,
+    body: &[u8],
+    model: Option<String>,
+) -> Result<Envelope, Fault> {
+    let of_path = model.filter(|_| endpoint.model_in == ModelIn::Path);
+    let envelope = openai::envelope(body).and_then(|envelope| match of_path {
+        Some(model) => envelope.with_model_of_path(model),
+        None => Ok(envelope),
+    });
+    let mut envelope = envelope.map_err(|malformed| describe(&malformed))?;
+    envelope.stream = endpoint.is_stream(envelope.stream_said);
+    Ok(envelope)
 }
 
 /// The boundary of a form; `None` for JSON, which every endpoint but those of files has to be sent as.

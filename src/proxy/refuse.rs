@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
 use tokio::time::timeout;
 
+use weir_plugin::Reply;
+
 use crate::fault::{Fault, whole_seconds};
+use crate::plugin::edits::settable;
 use crate::route::policy;
 use crate::wire::Dialect;
 use crate::wire::openai::{self, ErrorBody};
@@ -79,6 +82,20 @@ pub async fn answer_text(
     answer(client, record, head, Bytes::from_static(text.as_bytes())).await;
 }
 
+/// Answers with what a plugin says in a model's place.
+pub async fn answer_in_its_place(client: &mut Client<'_>, record: &mut Record, reply: Reply) {
+    let status = StatusCode::from_u16(reply.status).map_or(200, |status| status.as_u16());
+    record.status = status;
+    let mut head = json_head(status, reply.body.len());
+    for field in reply.headers {
+        let name = settable(&field.name);
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(&field.value)) {
+            headers::set_down(&mut head, name, value);
+        }
+    }
+    answer(client, record, head, reply.body.into()).await;
+}
+
 fn error_answer(fault: &Fault, dialect: Dialect) -> (ResponseHeader, Vec<u8>) {
     let shape = fault.shape();
     let (status, body) = error_body(fault, dialect);
@@ -98,6 +115,11 @@ fn error_answer(fault: &Fault, dialect: Dialect) -> (ResponseHeader, Vec<u8>) {
     if let Fault::WrongMethod { allow, .. } = fault {
         headers::set_down(&mut head, header::ALLOW, HeaderValue::from_static(allow));
     }
+    if let Fault::Rejected(rejected) = fault {
+        for (name, value) in &rejected.headers {
+            headers::set_down(&mut head, name.clone(), value.clone());
+        }
+    }
     (head, body)
 }
 
@@ -111,7 +133,7 @@ fn error_body(fault: &Fault, dialect: Dialect) -> (u16, Vec<u8>) {
                 message: &message,
                 kind: shape.kind,
                 param: shape.param.as_deref(),
-                code: shape.code,
+                code: &shape.code,
             });
             (shape.status, body)
         }
@@ -212,7 +234,7 @@ fn openai_event(fault: &Fault, typed: bool) -> Bytes {
         message: &message,
         kind: shape.kind,
         param: shape.param.as_deref(),
-        code: shape.code,
+        code: &shape.code,
     };
     openai::error_event(&error, typed).into()
 }

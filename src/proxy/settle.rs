@@ -9,9 +9,10 @@ use prometheus::{Histogram, IntGauge};
 
 use crate::config::{self, LogFormat};
 use crate::fault::{Fault, whole_seconds};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Guards};
 use crate::metrics::{NONE, UNKNOWN_MODEL};
 use crate::route::Plan;
+use crate::terms::Money;
 use crate::upstream::{self, Endpoint, KeyVerdict, Lease};
 use crate::wire::{Dialect, Operation, Usage};
 
@@ -19,7 +20,9 @@ use super::access_line::{Line, Timestamp};
 use super::asked::Asked;
 use super::caller::Calling;
 use super::charge::Charge;
+use super::observed;
 use super::request_id;
+use super::view::ExchangeView;
 
 /// Connections of HTTP/1.1 clients that are idle for this long are closed. In seconds.
 const IDLE_SECONDS: u64 = 300;
@@ -65,6 +68,10 @@ pub struct Record {
     /// The status that the client saw, or would have seen.
     pub status: u16,
     pub fault: Option<Fault>,
+    /// What plugins see of it, where there are observers.
+    pub view: Option<Arc<ExchangeView>>,
+    /// The plugins of the snapshot that it began with, where any of them observes.
+    pub guards: Option<Arc<Guards>>,
     pub usage: Option<Usage>,
     /// From the beginning to the first byte of the answer's body for the client.
     pub first_byte: Option<Duration>,
@@ -139,6 +146,8 @@ impl Record {
             stream: false,
             status: 0,
             fault: None,
+            view: None,
+            guards: None,
             usage: None,
             first_byte: None,
             says_what_happened: true,
@@ -232,6 +241,11 @@ impl Record {
         }
     }
 
+    /// What the exchange has cost, as far as its use is known.
+    fn whole_cost(&self) -> Option<Money> {
+        self.charge.as_ref()?.cost(&self.usage?, self)
+    }
+
     /// What the exchange costs, where its whole use is known already.
     pub fn cost(&self) -> Option<HeaderValue> {
         let usage = self.usage.filter(|_| !self.stream)?;
@@ -239,11 +253,17 @@ impl Record {
         HeaderValue::from_str(&cost.to_string()).ok()
     }
 
-    /// Tells the caller what is left of its limits, in place of what an upstream says of weir's own.
-    pub fn tell_limits(&self, headers: &mut HeaderMap) {
-        for (name, value) in &self.limits {
-            headers.insert(name.clone(), value.clone());
+    /// Tells the caller what is left of its limits, once, in place of what an upstream says of weir's own.
+    pub fn tell_limits(&mut self, headers: &mut HeaderMap) {
+        for (name, value) in self.limits.drain(..) {
+            headers.insert(name, value);
         }
+    }
+
+    /// The public name of the model that answers, or was tried last: another one's where that stands in.
+    pub fn answering_model(&self) -> &str {
+        let own = || self.model.text();
+        self.fallback.as_deref().or_else(own).unwrap_or_default()
     }
 
     pub fn is_settled(&self) -> bool {
@@ -330,8 +350,15 @@ pub fn settle(record: &mut Record, asked: Asked<'_>, gateway: &Gateway) {
     if let (Some(lease), Some(usage)) = (&mut record.lease, record.usage) {
         lease.tokens(usage.input() + usage.output);
     }
+    let guards = record.guards.take();
+    let cost = guards.as_ref().and_then(|_| record.whole_cost());
     if let Some(charge) = record.charge.take() {
         charge.settle(record);
+    }
+    if let Some(guards) = guards {
+        let cost = cost.map_or(0, Money::nanos);
+        let outcome = observed::outcome(record, &asked, took, cost);
+        guards.tell(&outcome);
     }
     if gateway.access_log.is_on() {
         let format = gateway.access_log.format();

@@ -27,6 +27,14 @@ pub fn hash(sticky: Option<Sticky>, head: &RequestHeader, exchange: &Exchange) -
     }
 }
 
+/// What keeps the requests of one conversation together, where the client says so.
+pub fn session(head: &RequestHeader, body: &[u8]) -> Option<String> {
+    let named = SESSION_HEADERS.iter();
+    let mut named = named.filter_map(|name| head.headers.get(*name)?.to_str().ok());
+    let key = || openai::text_member(body, "prompt_cache_key");
+    named.next().map(str::to_owned).or_else(key)
+}
+
 fn member(exchange: &Exchange, names: &[&str]) -> Option<u64> {
     let body = exchange.body();
     let value = names

@@ -93,7 +93,9 @@ impl Translated {
             self.restore.clone(),
             self.remembers(asked),
         );
-        let translator = translator.ending_without_reason(reasons_optional);
+        let translator = translator
+            .ending_without_reason(reasons_optional)
+            .in_two_steps(exchange.is_retold());
         Stream::Translated(Box::new(translator.as_array(exchange.as_array)))
     }
 
@@ -132,7 +134,7 @@ impl Translated {
             Said::Chat(asked) => {
                 let (naming, elapsed) = (exchange.naming(asked), exchange.elapsed());
                 let (from, restore) = (self.dialect, &self.restore);
-                let (written, answer) = if asked.stream {
+                let (written, answer) = if asked.stream && !exchange.is_read_whole() {
                     let writer = self.writer(exchange, asked);
                     whole_as_stream(from, body, writer, &naming.seed, restore, elapsed)?
                 } else {
@@ -182,10 +184,29 @@ impl Translated {
         Ok((written.into(), answer.usage))
     }
 
+    /// A whole answer in the client's dialect as the stream that the client asked for, and its media type; `None` where it asked for
+    /// none. For answers that guards have seen whole.
+    pub fn as_stream(&self, exchange: &Exchange, body: &[u8]) -> Option<(Bytes, &'static str)> {
+        let said = self.said();
+        let Some(Said::Chat(asked)) = said.as_deref() else {
+            return None;
+        };
+        if !asked.stream {
+            return None;
+        }
+        let (naming, elapsed) = (exchange.naming(asked), exchange.elapsed());
+        let writer = self.writer(exchange, asked);
+        let nothing = Restore::default();
+        let told = whole_as_stream(asked.dialect, body, writer, &naming.seed, &nothing, elapsed);
+        let (told, _) = told.ok()?;
+        let content_type = translate::stream_type(asked.dialect, exchange.as_array);
+        Some((told.into(), content_type))
+    }
+
     /// The media type of a whole answer: that of a stream where the client asked for one.
     pub fn content_type(&self, exchange: &Exchange) -> &'static str {
         match self.said().as_deref() {
-            Some(Said::Chat(asked)) if asked.stream => {
+            Some(Said::Chat(asked)) if asked.stream && !exchange.is_read_whole() => {
                 translate::stream_type(asked.dialect, exchange.as_array)
             }
             _ => "application/json",

@@ -74,9 +74,21 @@ fn done(gateway: &Gateway, cause: Cause, took_ms: u64, changes: &Changes) {
         models,
         aliases,
         keys,
+        client_keys,
+        issuers,
+        tenants,
+        plans,
+        prices,
         settings,
-        ..
+        needs_restart,
     } = changes;
+    let agreed = [
+        ("client keys", client_keys),
+        ("issuers", issuers),
+        ("tenants", tenants),
+        ("plans", plans),
+        ("prices", prices),
+    ];
     info!(
         ?cause,
         generation,
@@ -85,11 +97,12 @@ fn done(gateway: &Gateway, cause: Cause, took_ms: u64, changes: &Changes) {
         models = changed(models),
         aliases = changed(aliases),
         keys = changed(keys),
+        callers = all_changed(&agreed),
         settings = shown(settings),
         "configuration reloaded"
     );
-    if !changes.needs_restart.is_empty() {
-        let settings = shown(&changes.needs_restart);
+    if !needs_restart.is_empty() {
+        let settings = shown(needs_restart);
         warn!(
             settings,
             "these settings keep their old value until weir is restarted"
@@ -117,6 +130,14 @@ fn changed(changed: &Changed) -> String {
     let told = lists.iter().filter(|(_, names)| !names.is_empty());
     let told = told.map(|(what, names)| format!("{what} {}", shown(names)));
     told.collect::<Vec<_>>().join("; ")
+}
+
+/// `tenants: added acme | plans: altered starter`; empty where nothing has changed.
+fn all_changed(lists: &[(&str, &Changed)]) -> String {
+    let told = lists.iter().map(|(what, list)| (what, changed(list)));
+    let told = told.filter(|(_, text)| !text.is_empty());
+    let told = told.map(|(what, text)| format!("{what}: {text}"));
+    told.collect::<Vec<_>>().join(" | ")
 }
 
 fn shown(names: &[String]) -> String {

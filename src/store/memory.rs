@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Store, StoreError, Table, Visit, Write, tree_end, tree_key, within_bounds};
+use super::{
+    Log, MemoryLog, Store, StoreError, Table, Visit, Write, tree_end, tree_key, within_bounds,
+};
 
 /// Entries that a scan takes at a time, so that no lock is held while they are visited.
 const SCAN_ENTRIES: usize = 256;
@@ -14,6 +16,7 @@ type Tree = BTreeMap<Vec<u8>, Vec<u8>>;
 #[derive(Debug, Default)]
 pub struct Memory {
     tree: RwLock<Tree>,
+    log: Arc<MemoryLog>,
 }
 
 impl Memory {
@@ -81,6 +84,10 @@ impl Store for Memory {
 
     fn bytes(&self) -> Option<u64> {
         None
+    }
+
+    fn log(&self) -> Arc<dyn Log> {
+        self.log.clone()
     }
 }
 

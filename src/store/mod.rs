@@ -2,16 +2,20 @@
 //! It must not know what is kept in a value.
 
 mod failing;
+mod log;
 mod memory;
 mod sled;
 
 pub use self::sled::{Damaged, Sled, SledSettings, set_aside};
 pub use failing::{Failing, Mood};
+pub use log::{FileLog, Log, MemoryLog};
 pub use memory::Memory;
 
 use std::fmt;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Longest value that a table takes, in bytes. Of longer ones the embedded store would keep a file each.
 pub const VALUE_BYTES_MAX: usize = 32 << 10;
@@ -32,8 +36,6 @@ pub enum Table {
     Plans,
     Limits,
     Prices,
-    /// What is promised and not settled yet.
-    Holds,
     /// Settled exchanges.
     Rows,
     /// Sums of rows.
@@ -41,7 +43,7 @@ pub enum Table {
 }
 
 impl Table {
-    pub const ALL: [Table; 14] = [
+    pub const ALL: [Table; 13] = [
         Table::Meta,
         Table::Tenants,
         Table::Projects,
@@ -53,7 +55,6 @@ impl Table {
         Table::Plans,
         Table::Limits,
         Table::Prices,
-        Table::Holds,
         Table::Rows,
         Table::Totals,
     ];
@@ -72,7 +73,6 @@ impl Table {
             Table::Plans => 9,
             Table::Limits => 10,
             Table::Prices => 11,
-            Table::Holds => 12,
             Table::Rows => 13,
             Table::Totals => 14,
         }
@@ -138,8 +138,11 @@ pub trait Store: Send + Sync {
     /// Nothing is promised then: all, or nothing, may be found there later. The same writes may be tried again.
     fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError>;
 
-    /// Bytes that the store takes on its disk, where it can tell.
+    /// Bytes that the tables take on their disk, where that can be told.
     fn bytes(&self) -> Option<u64>;
+
+    /// The log beside the tables.
+    fn log(&self) -> Arc<dyn Log>;
 }
 
 /// The end of the keys that begin with this, for [`Store::scan`]; `None` where there is no end.
@@ -178,6 +181,19 @@ impl StoreError {
             | StoreError::Full { path, .. }
             | StoreError::Failed { path, .. } => Some(path),
             StoreError::TooLarge { .. } => None,
+        }
+    }
+}
+
+impl StoreError {
+    fn of_io(path: &Path, error: &io::Error) -> StoreError {
+        let path = path.to_owned();
+        let detail = error.to_string();
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                StoreError::Full { path, detail }
+            }
+            _ => StoreError::Failed { path, detail },
         }
     }
 }

@@ -190,6 +190,11 @@ impl Limits {
         }
     }
 
+    /// Whether it bounds money.
+    pub fn counts_money(&self) -> bool {
+        self.spend_per_minute.is_some() || self.spend_per_day.is_some()
+    }
+
     /// Whether it bounds nothing.
     pub fn is_empty(&self) -> bool {
         self.concurrency.is_none() && self.rules().next().is_none()

@@ -34,6 +34,18 @@ pub struct Price {
     /// A million tokens of audio out. Default: as output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_output: Option<Money>,
+    /// A million tokens of images in. Default: as input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_input: Option<Money>,
+    /// A million tokens of images out. Default: as output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_output: Option<Money>,
+    /// Each second of audio that is transcribed, where the upstream tells seconds and no tokens. Default: free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_second: Option<Money>,
+    /// A million characters of text that is spoken. Default: free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub characters: Option<Money>,
     /// Each image that is made. Default: free.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<Money>,
@@ -66,6 +78,9 @@ pub struct Tier {
     pub cache_read: Option<Money>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<Money>,
+    /// Default: as `cache_write` of this tier where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_1h: Option<Money>,
 }
 
 /// What an exchange used, as prices count it: each part on its own, none within another.
@@ -81,6 +96,12 @@ pub struct Used {
     pub reasoning: u64,
     pub audio_input: u64,
     pub audio_output: u64,
+    pub image_input: u64,
+    pub image_output: u64,
+    /// Of audio that was transcribed.
+    pub audio_milliseconds: u64,
+    /// Of text that was spoken.
+    pub characters: u64,
     /// Images made.
     pub images: u64,
     pub requests: u64,
@@ -98,6 +119,7 @@ impl Used {
             self.cache_write,
             self.cache_write_1h,
             self.audio_input,
+            self.image_input,
         ]
         .into_iter()
         .fold(0, u64::saturating_add)
@@ -118,10 +140,8 @@ impl Price {
             .unwrap_or(input);
         let own_write = tier.and_then(|tier| tier.cache_write);
         let cache_write = own_write.or(self.cache_write).unwrap_or(input);
-        let cache_write_1h = match (own_write, self.cache_write_1h) {
-            (None, Some(hour)) => hour,
-            _ => cache_write,
-        };
+        let own_write_1h = tier.and_then(|tier| tier.cache_write_1h).or(own_write);
+        let cache_write_1h = own_write_1h.or(self.cache_write_1h).unwrap_or(cache_write);
         let tokens = [
             (used.input, input),
             (used.cache_read, cache_read),
@@ -131,11 +151,15 @@ impl Price {
             (used.reasoning, self.reasoning.unwrap_or(output)),
             (used.audio_input, self.audio_input.unwrap_or(input)),
             (used.audio_output, self.audio_output.unwrap_or(output)),
+            (used.image_input, self.image_input.unwrap_or(input)),
+            (used.image_output, self.image_output.unwrap_or(output)),
         ];
         let pieces = [
             (used.images, self.image, MILLION),
             (used.requests, self.request, MILLION),
             (used.milliseconds, self.gpu_second, 1_000),
+            (used.audio_milliseconds, self.audio_second, 1_000),
+            (used.characters, self.characters, 1),
         ];
         let by_tokens: i128 = tokens
             .into_iter()
@@ -241,6 +265,44 @@ mod tests {
             }),
             "3"
         );
+    }
+
+    #[test]
+    fn media_are_paid_by_what_they_are_counted_in() {
+        let price: Price = serde_json::from_str(
+            r#"{"input":5,"output":10,"image_input":8,"image_output":32,"audio_second":0.0001,"characters":15}"#,
+        )
+        .unwrap();
+        let used = Used {
+            input: 1000,
+            image_input: 1000,
+            image_output: 1000,
+            audio_milliseconds: 2500,
+            characters: 1000,
+            ..Used::default()
+        };
+        assert_eq!(price.cost(&used).to_string(), "0.06025");
+        let plain: Price = serde_json::from_str(r#"{"input":5,"output":10}"#).unwrap();
+        assert_eq!(plain.cost(&used).to_string(), "0.02");
+    }
+
+    #[test]
+    fn writes_that_are_kept_longer_have_a_price_in_a_tier_too() {
+        let cost = |tier: &str| {
+            let text = format!(
+                r#"{{"input":1,"cache_write":2,"cache_write_1h":3,"tiers":[{{"above":10{tier}}}]}}"#
+            );
+            let price: Price = serde_json::from_str(&text).unwrap();
+            let used = Used {
+                cache_write_1h: 1_000_000,
+                ..Used::default()
+            };
+            price.cost(&used).to_string()
+        };
+        assert_eq!(cost(""), "3");
+        assert_eq!(cost(r#","cache_write":4"#), "4");
+        assert_eq!(cost(r#","cache_write":4,"cache_write_1h":6"#), "6");
+        assert_eq!(cost(r#","cache_write_1h":6"#), "6");
     }
 
     #[test]

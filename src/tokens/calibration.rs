@@ -44,7 +44,8 @@ struct Ratio {
 }
 
 impl Calibration {
-    /// Learns from an exchange whose upstream has counted its input. `model` is the upstream's name for it.
+    /// Learns from an exchange whose upstream has counted its input. `model` is the public name: all that is known of a request
+    /// before it is sent.
     pub fn learn(&self, model: &str, estimated: u64, reported: u64) {
         if estimated < ESTIMATED_MIN || reported == 0 {
             return;

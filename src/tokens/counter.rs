@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tiktoken_rs::CoreBPE;
 
+use super::calibration::Calibration;
 use super::weight;
 
 /// Bytes that are counted; what is beyond them counts by what they were, so that no text takes long (64 KiB take 8 ms).
@@ -84,21 +85,38 @@ impl Counter {
         Family::of_model(model)
     }
 
+    /// How many tokens a text is, for a model of which something may have been learnt: where no tokenizer counts, the estimate is
+    /// made the model's own.
+    pub fn count_for(
+        &'static self,
+        family: Family,
+        text: &str,
+        learnt: &Calibration,
+        model: &str,
+    ) -> u64 {
+        let counted = self.count_exactly(family, text);
+        counted.unwrap_or_else(|| learnt.estimate(model, text.as_bytes()))
+    }
+
     /// How many tokens a text is. Exact where the family's tokenizer has been loaded; an estimate until then and for other families. Never waits: the first call for a family has its
     /// tokenizer loaded, by a thread that is named `tokenizer` and ends with that.
     pub fn count(&'static self, family: Family, text: &str) -> u64 {
-        let Some(tokenizer) = self.tokenizer(family) else {
-            return weight::tokens(weight::weigh(text.as_bytes()));
-        };
+        let counted = self.count_exactly(family, text);
+        counted.unwrap_or_else(|| weight::tokens(weight::weigh(text.as_bytes())))
+    }
+
+    /// `None` where there is no tokenizer, or none yet.
+    fn count_exactly(&'static self, family: Family, text: &str) -> Option<u64> {
+        let tokenizer = self.tokenizer(family)?;
         if let Some(loaded) = tokenizer.loaded.get() {
-            return counted(loaded, text);
+            return Some(counted(loaded, text));
         }
         if !tokenizer.is_wanted.swap(true, Ordering::Relaxed) {
             let thread = std::thread::Builder::new().name("tokenizer".into());
             // Where there are no more threads, estimates stay.
             let _ = thread.spawn(move || self.load(family));
         }
-        weight::tokens(weight::weigh(text.as_bytes()))
+        None
     }
 
     /// Loads a family's tokenizer and waits for it: about 0.2 s of work, for a thread that may block. Whether the family has one.

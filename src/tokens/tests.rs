@@ -404,3 +404,25 @@ proptest! {
         prop_assert_eq!(once, by_unit);
     }
 }
+
+#[test]
+fn what_no_tokenizer_counts_is_counted_as_the_model_has_been_seen_to_count() {
+    let (counter, learnt) = (Counter::shared(), Calibration::default());
+    let text = "How is the flow over a weir measured, and how exact is that?".repeat(20);
+    let plain = counter.count(Family::Other, &text);
+    assert_eq!(counter.count_for(Family::Other, &text, &learnt, "m"), plain);
+    learnt.learn("m", 1_000, 1_500);
+    let counted = counter.count_for(Family::Other, &text, &learnt, "m");
+    assert!(
+        (plain * 3 / 2 - 1..=plain * 3 / 2 + 1).contains(&counted),
+        "{counted}, {plain}"
+    );
+    // A tokenizer knows better.
+    assert!(counter.load(Family::O200k));
+    learnt.learn("gpt-4o", 1_000, 3_000);
+    let exact = counter.count(Family::O200k, &text);
+    assert_eq!(
+        counter.count_for(Family::O200k, &text, &learnt, "gpt-4o"),
+        exact
+    );
+}

@@ -84,12 +84,18 @@ pub fn weigh(text: &[u8]) -> Weight {
     all
 }
 
-/// Stands beside the weights of what ends a string or a piece of it in JSON: quotes and backslashes.
-const MARK: u16 = 1 << 15;
+/// Stands beside the weights of what ends a string or a piece of it in JSON: quotes and backslashes. Eight of the heaviest do not
+/// come to it, so that a sum tells whether one was among them.
+const MARK: u32 = 1 << 16;
 
 /// [`BYTES`] with its marks.
-const MARKED: [u16; 256] = {
-    let mut weights = BYTES;
+const MARKED: [u32; 256] = {
+    let mut weights = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        weights[byte] = BYTES[byte] as u32;
+        byte += 1;
+    }
     weights[b'"' as usize] |= MARK;
     weights[b'\\' as usize] |= MARK;
     weights
@@ -100,11 +106,8 @@ pub fn weigh_string(text: &[u8]) -> (Weight, usize) {
     let (mut all, mut at) = (0, 0);
     for eight in text.as_chunks::<8>().0 {
         let weights = eight.map(|byte| MARKED[usize::from(byte)]);
-        // Eight of the heaviest do not fill 16 bits.
-        let (sum, marks) = weights.iter().fold((0u16, 0u16), |(sum, marks), weight| {
-            (sum.wrapping_add(*weight), marks | *weight)
-        });
-        if marks & MARK != 0 {
+        let sum: u32 = weights.iter().sum();
+        if sum >= MARK {
             break;
         }
         all += Weight::from(sum);
@@ -112,7 +115,7 @@ pub fn weigh_string(text: &[u8]) -> (Weight, usize) {
     }
     for byte in &text[at..] {
         let weight = MARKED[usize::from(*byte)];
-        if weight & MARK != 0 {
+        if weight >= MARK {
             break;
         }
         all += Weight::from(weight);

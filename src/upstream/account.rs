@@ -11,6 +11,7 @@ use crate::config::{KeyCaps, Secret, Upstream, UpstreamKey};
 use super::State;
 use super::head::{self, Credential};
 use super::keys::{self, Choice, KeyPool, KeyVerdict, Now, Why};
+use super::signer::Payload;
 
 /// Names the keys that clients bring themselves.
 const OWN_KEY: &str = "own";
@@ -26,6 +27,8 @@ pub struct Account {
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Added where the caller sent none of the same name.
     defaults: Vec<(HeaderName, HeaderValue)>,
+    /// All its keys are the store's, and the store holds none of them: it is not asked without.
+    lacks_keys: bool,
 }
 
 /// An upstream key in use by one exchange, until this is dropped.
@@ -68,13 +71,17 @@ impl Account {
             ),
             headers: head::configured(upstream)?,
             defaults: head::of_kind(upstream),
+            lacks_keys: upstream.keys.is_empty() && !upstream.stored_keys.is_empty(),
         })
     }
 
     /// The next key for `model`, as the upstream calls it.
     pub fn choose(&self, model: &str) -> Chosen {
         if self.keys.is_empty() {
-            return Chosen::NotNeeded;
+            return match self.lacks_keys {
+                true => Chosen::AllOut,
+                false => Chosen::NotNeeded,
+            };
         }
         match self.keys.choose(model, present()) {
             Choice::Key(inner) => Chosen::Key(Lease {
@@ -119,9 +126,15 @@ impl Account {
     }
 
     /// Adds the credential and the configured headers. To be called last, so that nothing replaces them.
-    pub fn authorize(&self, head: &mut RequestHeader, credential: Option<&Credential>) {
+    pub fn authorize(
+        &self,
+        head: &mut RequestHeader,
+        credential: Option<&Credential>,
+        payload: Payload<'_>,
+    ) {
         let path = head.uri.path();
-        let credential = credential.map(|credential| credential.header_for(path));
+        let signer = credential.and_then(Credential::signer);
+        let credential = credential.and_then(|credential| credential.header_for(path));
         let credential = credential.map(|(name, value)| (name.clone(), value.clone()));
         let absent = |(name, _): &&(HeaderName, HeaderValue)| !head.headers.contains_key(name);
         let defaults: Vec<_> = self.defaults.iter().filter(absent).cloned().collect();
@@ -130,6 +143,9 @@ impl Account {
             // Names and values were checked when the account was made, and heads without a case map take any name.
             let inserted = head.insert_header(name, value);
             inserted.expect("a checked header is accepted");
+        }
+        if let Some(signer) = signer {
+            signer.sign(head, payload, present().wall);
         }
     }
 }

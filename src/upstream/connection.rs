@@ -12,6 +12,7 @@ use pingora::Error;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::upstreams::peer::HttpPeer;
 
+use super::adapt::{Adapt, Adapting};
 use super::connector::{Connector, Session};
 
 /// How a connection failed.
@@ -54,6 +55,14 @@ pub struct Connection {
     peer: Arc<HttpPeer>,
     /// Whether it comes out of the pool.
     pub reused: bool,
+    /// Where the answer is in a dialect that weir does not know.
+    adapting: Option<Box<Adapted>>,
+}
+
+/// An answer that is made into another.
+struct Adapted {
+    head: ResponseHeader,
+    body: Adapting,
 }
 
 impl Connection {
@@ -62,7 +71,14 @@ impl Connection {
             session,
             peer,
             reused,
+            adapting: None,
         }
+    }
+
+    /// From now on the answer is what `adapt` makes of it, with this head. To be called after [`Connection::ask`], before a piece is read.
+    pub fn adapt(&mut self, head: ResponseHeader, adapt: Box<dyn Adapt>) {
+        let body = Adapting::new(adapt);
+        self.adapting = Some(Box::new(Adapted { head, body }));
     }
 
     /// Whether requests go out as HTTP/2.
@@ -103,6 +119,9 @@ impl Connection {
 
     /// The head of the answer; to be called after [`Connection::ask`].
     pub fn head(&self) -> &ResponseHeader {
+        if let Some(adapted) = &self.adapting {
+            return &adapted.head;
+        }
         let head = match &self.session {
             Session::Http1(session) => session.head(),
             Session::Http2(session) => session.head(),
@@ -112,6 +131,9 @@ impl Connection {
 
     /// The head of the answer, taken out of the connection; to be called after [`Connection::ask`], once.
     pub fn take_head(&mut self) -> response::Parts {
+        if let Some(adapted) = &self.adapting {
+            return adapted.head.as_owned_parts();
+        }
         match &mut self.session {
             Session::Http1(session) => session.take_head().expect("the head has been read"),
             Session::Http2(_) => self.head().as_owned_parts(),
@@ -123,14 +145,26 @@ impl Connection {
     /// # Errors
     /// When the body breaks off. Waits without end, so the caller bounds it.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, Broken> {
-        match &mut self.session {
-            Session::Http1(session) => poll_fn(|context| session.poll_piece(context)).await,
-            Session::Http2(session) => session.piece().await,
+        let Some(adapted) = &mut self.adapting else {
+            return own_piece(&mut self.session).await;
+        };
+        loop {
+            match adapted.body.made().await? {
+                Some(made) if !made.is_empty() => return Ok(Some(made)),
+                Some(_) | None if adapted.body.has_ended() => return Ok(None),
+                Some(_) | None => {
+                    let piece = own_piece(&mut self.session).await?;
+                    adapted.body.begin(piece);
+                }
+            }
         }
     }
 
     /// A piece that needs no waiting.
     pub fn ready_piece(&mut self) -> Option<Result<Option<Bytes>, Broken>> {
+        if self.adapting.is_some() {
+            return None;
+        }
         // tokio's budget could answer "not yet" although data is there.
         tokio::task::unconstrained(self.piece()).now_or_never()
     }
@@ -165,6 +199,13 @@ impl Connection {
     /// Gives the connection back to the pool if both messages on it are complete, and closes it otherwise.
     pub async fn release(self, connector: &Connector) {
         connector.release(self.session, &self.peer);
+    }
+}
+
+async fn own_piece(session: &mut Session) -> Result<Option<Bytes>, Broken> {
+    match session {
+        Session::Http1(session) => poll_fn(|context| session.poll_piece(context)).await,
+        Session::Http2(session) => session.piece().await,
     }
 }
 

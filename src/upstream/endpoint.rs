@@ -11,7 +11,7 @@ use pingora::upstreams::peer::HttpPeer;
 use crate::config::Upstream;
 
 use super::health::Health;
-use super::{Account, Broken, Connection, Connector, Credential, State, head};
+use super::{Account, Broken, Connection, Connector, Credential, Payload, State, head};
 
 pub use super::health::InFlight;
 
@@ -99,8 +99,13 @@ impl Endpoint {
     }
 
     /// Adds the credential and the configured headers. To be called last, so that nothing replaces them.
-    pub fn authorize(&self, head: &mut RequestHeader, credential: Option<&Credential>) {
-        self.account.authorize(head, credential);
+    pub fn authorize(
+        &self,
+        head: &mut RequestHeader,
+        credential: Option<&Credential>,
+        payload: Payload<'_>,
+    ) {
+        self.account.authorize(head, credential, payload);
     }
 
     /// Counts an exchange in until the guard is dropped.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Method, header};
 
-use super::{Broken, Connection, Connector, Endpoint};
+use super::{Broken, Connection, Connector, Endpoint, Payload};
 
 /// What came back: status and body.
 pub type Fetched = (u16, Vec<u8>);
@@ -43,7 +43,8 @@ async fn read(
     let mut head = head.map_err(Broken::Invalid)?;
     head.insert_header(header::ACCEPT, "application/json")
         .expect("a fixed header is accepted");
-    endpoint.authorize(&mut head, endpoint.account.own_credential());
+    let credential = endpoint.account.own_credential();
+    endpoint.authorize(&mut head, credential, Payload::Whole(b""));
     connection.ask(Box::new(head), Bytes::new()).await?;
     let status = connection.head().status.as_u16();
     let mut body = Vec::new();

@@ -6,20 +6,62 @@ use pingora::http::RequestHeader;
 
 use crate::config::{AuthShape, Upstream, UpstreamKey};
 
+use super::signer::Signer;
+
 /// A credential in the form that goes on the wire.
 pub struct Credential {
     /// Names the key in logs and metrics.
     pub label: String,
-    pub header: HeaderName,
-    pub value: HeaderValue,
-    /// The same for the vendor's own API, where that wants it elsewhere: what that API's paths do not hold, and the header.
-    elsewhere: Option<(&'static str, HeaderName, HeaderValue)>,
+    form: Form,
+}
+
+enum Form {
+    Header {
+        header: HeaderName,
+        value: HeaderValue,
+        /// The same for the vendor's own API, where that wants it elsewhere: what that API's paths do not hold, and the header.
+        elsewhere: Option<(&'static str, HeaderName, HeaderValue)>,
+    },
+    Signed(Signer),
 }
 
 impl Credential {
     /// # Errors
-    /// When the secret holds a character that no header may.
+    /// When the secret holds a character that no header may, or is no pair of AWS keys where one is wanted.
     pub(super) fn new(upstream: &Upstream, key: &UpstreamKey) -> Result<Credential, String> {
+        let form = match &upstream.sigv4 {
+            Some(sigv4) => Form::Signed(Signer::new(sigv4, key)?),
+            None => Form::header(upstream, key)?,
+        };
+        Ok(Credential {
+            label: key.label.clone(),
+            form,
+        })
+    }
+
+    /// The header for a request to `path`, where it is one.
+    pub(super) fn header_for(&self, path: &str) -> Option<(&HeaderName, &HeaderValue)> {
+        match &self.form {
+            Form::Header {
+                elsewhere: Some((not_in, header, value)),
+                ..
+            } if !path.contains(not_in) => Some((header, value)),
+            Form::Header { header, value, .. } => Some((header, value)),
+            Form::Signed(_) => None,
+        }
+    }
+
+    /// What signs requests, where they are signed.
+    pub(super) fn signer(&self) -> Option<&Signer> {
+        match &self.form {
+            Form::Header { .. } => None,
+            Form::Signed(signer) => Some(signer),
+        }
+    }
+}
+
+impl Form {
+    fn header(upstream: &Upstream, key: &UpstreamKey) -> Result<Form, String> {
         let secret = key.secret.expose();
         let bearer = (header::AUTHORIZATION, format!("Bearer {secret}"));
         let shape = upstream.kind.facts().auth;
@@ -42,20 +84,11 @@ impl Credential {
                 Some(("/openai/", header, sensitive(secret)?))
             }
         };
-        Ok(Credential {
-            label: key.label.clone(),
+        Ok(Form::Header {
             header,
             value: sensitive(&text)?,
             elsewhere,
         })
-    }
-
-    /// The header for a request to `path`.
-    pub(super) fn header_for(&self, path: &str) -> (&HeaderName, &HeaderValue) {
-        match &self.elsewhere {
-            Some((not_in, header, value)) if !path.contains(not_in) => (header, value),
-            _ => (&self.header, &self.value),
-        }
     }
 }
 

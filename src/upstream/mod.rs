@@ -2,6 +2,7 @@
 //! Which of them an exchange goes to is for `route`.
 
 mod account;
+mod adapt;
 mod connection;
 mod connector;
 mod discovery;
@@ -17,6 +18,8 @@ mod learn;
 mod peer;
 mod pool;
 mod probe;
+mod signer;
+pub mod sigv4;
 mod state;
 
 use std::collections::BTreeSet;
@@ -32,6 +35,7 @@ use tokio::task::JoinSet;
 use crate::config::{self, UpstreamModels, UpstreamStatus};
 
 pub use account::{Account, Chosen, Lease, present};
+pub use adapt::Adapt;
 pub use connection::{Broken, Connection};
 pub use connector::Connector;
 pub use discovery::Resolver;
@@ -41,6 +45,7 @@ pub use health::{Change, Harm, Health, Standing, View};
 pub use keys::KeyVerdict;
 pub use learn::{LearnProgress, Learnt, Unlearnt, learn};
 pub use probe::is_loading;
+pub use signer::Payload;
 pub use state::{LookUps, Registry, State};
 
 use discovery::Discover;

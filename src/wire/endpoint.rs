@@ -444,6 +444,11 @@ impl Operation {
         )
     }
 
+    /// Whether some sell it by the length of what is heard or said.
+    pub fn is_paid_by_length(self) -> bool {
+        matches!(self, Op::Transcription | Op::Translation | Op::Speech)
+    }
+
     /// Whether what it uses is counted in tokens wherever anybody counts it.
     pub fn uses_tokens(self) -> bool {
         matches!(

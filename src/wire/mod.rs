@@ -24,6 +24,7 @@ pub mod responses;
 pub mod spoken;
 pub mod sse;
 pub mod streams;
+pub mod texts;
 pub mod translate;
 pub mod tree;
 pub mod usage;

@@ -17,7 +17,7 @@ use super::{Dialect, Operation, Usage, json, openai, streams};
 /// | rerank | Cohere | `meta.billed_units.search_units`, and tokens of `meta.tokens`, or of `meta.billed_units` |
 /// | rerank, classify | Text Embeddings Inference | nothing: the answer is a list |
 /// | score, classify, pooling | vLLM | `usage.prompt_tokens`, or `usage.total_tokens` |
-/// | images | OpenAI's | the entries of `data`; `usage` where the model counts tokens (gpt-image) |
+/// | images | OpenAI's | the entries of `data`; `usage` where the model counts tokens (gpt-image), `image_tokens` of its details; output counts as images where it does not say |
 /// | transcription, translation | OpenAI's | `usage` of type `tokens`, or of type `duration` (`seconds`); `duration` of the verbose form |
 /// | transcription as text, subtitles | OpenAI's | nothing: the answer is no JSON |
 /// | speech | OpenAI's | nothing: the answer is audio; `speech.audio.done` of its event stream has `usage` ([`openai::usage_of`]) |
@@ -83,7 +83,16 @@ fn of_rerank(body: &[u8]) -> Option<Usage> {
 fn of_images(body: &[u8]) -> Option<Usage> {
     let images = entries(member(body, "data")?);
     let usage = openai::usage_of(body).unwrap_or_default();
-    let usage = Usage { images, ..usage };
+    // What is put out here are images; not all servers say so of their tokens.
+    let image_output = match usage.image_output {
+        0 => usage.output.saturating_sub(usage.reasoning),
+        told => told,
+    };
+    let usage = Usage {
+        images,
+        image_output,
+        ..usage
+    };
     (usage != Usage::default()).then_some(usage)
 }
 
@@ -230,6 +239,8 @@ mod tests {
         let expected = Usage {
             images: 1,
             output: 50,
+            image_input: 40,
+            image_output: 50,
             ..Usage::of_input(50)
         };
         check(ImageGeneration, Dialect::Chat, counted, Some(expected));

@@ -25,6 +25,12 @@ pub struct Usage {
     pub searches: u64,
     /// Length of the audio that was transcribed, in milliseconds, where that is what the upstream counts: up to 49 days.
     pub audio_milliseconds: u64,
+    /// The part of `input_uncached` that was images; none of it is audio.
+    pub image_input: u64,
+    /// The part of the output that was images; none of it is reasoning or audio.
+    pub image_output: u64,
+    /// Characters of a text that was spoken: what the request asked for, as no upstream tells it.
+    pub characters: u64,
 }
 
 /// No exchange uses more of anything: what an upstream claims beyond it is cut, so that sums stay numbers.
@@ -50,6 +56,8 @@ impl Usage {
         let reasoning = self.reasoning.min(output);
         let input_uncached = self.input_uncached.min(TOKENS_MAX);
         let cache_write = self.cache_write.min(TOKENS_MAX);
+        let audio_input = self.audio_input.min(input_uncached);
+        let audio_output = self.audio_output.min(output - reasoning);
         Usage {
             input_uncached,
             cache_read: self.cache_read.min(TOKENS_MAX),
@@ -57,11 +65,14 @@ impl Usage {
             output,
             reasoning,
             cache_write_1h: self.cache_write_1h.min(cache_write),
-            audio_input: self.audio_input.min(input_uncached),
-            audio_output: self.audio_output.min(output - reasoning),
+            audio_input,
+            audio_output,
             images: self.images.min(PIECES_MAX),
             searches: self.searches.min(PIECES_MAX),
             audio_milliseconds: self.audio_milliseconds.min(TOKENS_MAX),
+            image_input: self.image_input.min(input_uncached - audio_input),
+            image_output: self.image_output.min(output - reasoning - audio_output),
+            characters: self.characters.min(TOKENS_MAX),
         }
     }
 
@@ -87,6 +98,9 @@ impl Usage {
             images: sum(|usage| usage.images),
             searches: sum(|usage| usage.searches),
             audio_milliseconds: sum(|usage| usage.audio_milliseconds),
+            image_input: sum(|usage| usage.image_input),
+            image_output: sum(|usage| usage.image_output),
+            characters: sum(|usage| usage.characters),
         }
     }
 
@@ -115,12 +129,16 @@ mod tests {
             images: most,
             searches: most,
             audio_milliseconds: most,
+            image_input: most,
+            image_output: most,
+            characters: most,
         };
         let bounded = claimed.bounded();
         assert_eq!(bounded.input() + bounded.output, 4 * TOKENS_MAX);
         assert_eq!(bounded.cache_write_1h, bounded.cache_write);
         assert_eq!(bounded.audio_input, bounded.input_uncached);
         assert_eq!(bounded.reasoning + bounded.audio_output, bounded.output);
+        assert_eq!((bounded.image_input, bounded.image_output), (0, 0));
         assert_eq!(bounded.images, PIECES_MAX);
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use tokio::sync::Semaphore;
 use weir::ledger::End;
 use weir::terms::Money;
 
@@ -158,4 +159,150 @@ async fn so_many_at_once_and_no_more_are_served() {
     assert!((1..=8).contains(&most), "{most} at once");
     nothing_is_reserved(&weir).await;
     request(&weir).send().await.assert_status(200);
+}
+
+/// Requests that all wait at the host at one time.
+const AT_ONCE: u64 = 12;
+
+/// A host that answers when it may, and how many requests it has.
+async fn patient_host() -> (Upstream, Arc<AtomicU64>, Arc<Semaphore>) {
+    let (arrived, leave) = (Arc::<AtomicU64>::default(), Arc::new(Semaphore::new(0)));
+    let (seen, gate) = (arrived.clone(), leave.clone());
+    let host = Upstream::start(move |mut peer| {
+        let (arrived, leave) = (arrived.clone(), leave.clone());
+        async move {
+            while peer.request().await.is_some() {
+                arrived.fetch_add(1, Ordering::SeqCst);
+                leave.acquire().await.expect("it is open").forget();
+                peer.say(reply("200 OK", ANSWER)).await;
+            }
+        }
+    })
+    .await;
+    (host, seen, gate)
+}
+
+/// A weir where `limits` hold at a scope.
+async fn weir_bounded_at(host: &Upstream, scope: &str, limits: &str) -> Weir {
+    let target = "targets: [{ upstream: gpu-a, model: m }]";
+    let (model, tenant, common, each) = match scope {
+        "model" => (
+            format!(", limits: {limits}"),
+            String::new(),
+            String::new(),
+            String::new(),
+        ),
+        "tenant" => (
+            String::new(),
+            format!("limits: {limits}"),
+            String::new(),
+            String::new(),
+        ),
+        "upstream" => (
+            String::new(),
+            String::new(),
+            String::new(),
+            format!("limits: {limits}"),
+        ),
+        "endpoint" => (
+            String::new(),
+            String::new(),
+            format!("limits: {{ endpoints: {{ chat: {limits} }} }}"),
+            String::new(),
+        ),
+        scope => (
+            String::new(),
+            String::new(),
+            format!("limits: {{ {scope}: {limits} }}"),
+            String::new(),
+        ),
+    };
+    Weir::in_front_of([host])
+        .with(STORE)
+        .with(&format!("models: {{ m: {{ {target}{model} }} }}"))
+        .with("failover: { key_wait: 0ms }")
+        .with(&format!(
+            "access: {{ keys: [{{ label: ada, value: {KEY}, tenant: acme }}] }}"
+        ))
+        .with(&format!("tenants: {{ acme: {{ {tenant} }} }}"))
+        .with(&common)
+        .with("prices: { models: { \"*\": { input: 1000000, output: 1000000 } } }")
+        .each(&each)
+        .await
+}
+
+#[tokio::test]
+async fn money_is_reserved_before_it_is_spent_at_every_scope() {
+    // An answer costs 20; what it may cost, somewhat above 30, fits in twice.
+    const LIMIT: u64 = 100;
+    let limits = format!("{{ spend_per_day: {LIMIT} }}");
+    for scope in [
+        "global",
+        "endpoint",
+        "model",
+        "upstream",
+        "each_tenant",
+        "tenant",
+        "each_key",
+    ] {
+        let (host, arrived, leave) = patient_host().await;
+        let mut weir = weir_bounded_at(&host, scope, &limits).await;
+        let refused = Arc::<AtomicU64>::default();
+        let asked = (0..AT_ONCE).map(|_| {
+            let (request, refused) = (request(&weir), refused.clone());
+            tokio::spawn(async move {
+                let status = request.send().await.status;
+                refused.fetch_add(u64::from(status != 200), Ordering::SeqCst);
+                status
+            })
+        });
+        let asked: Vec<_> = asked.collect();
+        comes_to(
+            "requests that wait at the host or are refused",
+            AT_ONCE,
+            async || arrived.load(Ordering::SeqCst) + refused.load(Ordering::SeqCst),
+        )
+        .await;
+        let at_once = arrived.load(Ordering::SeqCst);
+        assert!((1..=LIMIT / 30).contains(&at_once), "{scope}: {at_once}");
+        leave.add_permits(Semaphore::MAX_PERMITS);
+        for one in asked {
+            let status = one.await.expect("no client fails");
+            assert!([200, 402, 429].contains(&status), "{scope}: {status}");
+        }
+        fill(&weir).await;
+        let rows = weir.ended().await.rows();
+        let spent: Money = rows.iter().map(|row| row.cost).sum();
+        let most = Money::from_nanos(LIMIT as i64 * 1_000_000_000);
+        assert!(
+            spent > Money::ZERO && spent <= most,
+            "{scope}: {spent} of {most}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_stands_in_for_another_is_held_to_its_own_limits() {
+    let broken = Upstream::start(|mut peer| async move {
+        while peer.request().await.is_some() {
+            peer.say(reply("500 Internal Server Error", "{}")).await;
+        }
+    })
+    .await;
+    let (host, _) = host().await;
+    let weir = Weir::in_front_of([&broken, &host])
+        .with("models: { m: { targets: [{ upstream: gpu-a, model: m }], fallbacks: [n] }, n: { targets: [{ upstream: gpu-b, model: n }], limits: { spend_per_day: 45 } } }")
+        .with("prices: { models: { n: { input: 1000000, output: 1000000 } } }")
+        .await;
+    let ask = async || {
+        Tongue::Chat
+            .ask(&weir, "m", "hi", OUTPUT_MAX, false)
+            .send()
+            .await
+    };
+    ask().await.assert_status(200);
+    // It has cost 20, so that another that may cost more than 30 has no room.
+    let refused = ask().await;
+    assert_ne!(refused.status, 200, "{}", refused.text());
+    nothing_is_reserved(&weir).await;
 }

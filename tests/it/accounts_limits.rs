@@ -79,10 +79,10 @@ fn ask(weir: &Weir, tongue: Tongue, prompt: &str) -> Request {
     request.header("authorization", &format!("Bearer {KEY}"))
 }
 
-/// Google's API has no 402; where nobody pays, it answers 403.
+/// Google's API has no 402; what is used up is a resource like others there.
 fn spent_status(tongue: Tongue, status: u16) -> u16 {
     match (tongue, status) {
-        (Tongue::Gemini, 402) => 403,
+        (Tongue::Gemini, 402) => 429,
         _ => status,
     }
 }
@@ -377,6 +377,12 @@ async fn a_spent_budget_is_402_in_every_dialect_or_leads_to_another_model_and_su
                     true => {
                         let words = tongue.words(&answer);
                         assert_eq!(answer.status, spent_status(tongue, 402), "{words}");
+                        if tongue == Tongue::Gemini {
+                            let error = &answer.json()["error"];
+                            assert_eq!(error["status"], "RESOURCE_EXHAUSTED", "{words}");
+                            let reason = &error["details"][0]["reason"];
+                            assert_eq!(reason, "INSUFFICIENT_QUOTA", "{words}");
+                        }
                         assert!(
                             words.contains("budget") && words.contains("acme"),
                             "{words}"

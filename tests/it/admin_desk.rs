@@ -210,6 +210,25 @@ async fn limits_set_while_it_runs_hold_for_the_next_request() {
 }
 
 #[tokio::test]
+async fn what_was_used_of_limits_can_be_forgotten() {
+    let host = Sim::start().await;
+    let weir = weir_with_books(&host).await;
+    let key = new_key(&weir, &["--rpm", "1"]);
+    let subject = format!("key/{}", id_of(&key));
+    for _ in 0..2 {
+        chat(&weir, &key).await.assert_status(200);
+        chat(&weir, &key).await.assert_status(429);
+        let shown: Value =
+            serde_json::from_str(&weir.command(&["limits", "reset", &subject])).expect("limits");
+        assert_eq!(shown["rates"][0]["remaining"], json!(1), "{shown}");
+    }
+    chat(&weir, &key).await.assert_status(200);
+    let unknown = weir.try_command(&["limits", "reset", "key/000000000000"]);
+    let told = String::from_utf8_lossy(&unknown.stderr);
+    assert!(!unknown.status.success() && told.contains("key"), "{told}");
+}
+
+#[tokio::test]
 async fn what_was_changed_is_there_after_a_kill_and_offline_commands_see_it() {
     let host = Sim::start().await;
     let mut weir = weir_with_books(&host).await;

@@ -26,6 +26,9 @@ pub struct Target {
     pub expected: Expected,
 }
 
+/// Writes the message for the next exchange in the place of the one before, where each has its own.
+pub type Requests = Arc<dyn Fn(&mut Vec<u8>) + Send + Sync>;
+
 /// When a closed loop ends: whichever comes first.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
@@ -38,6 +41,26 @@ pub struct Bounds {
 /// # Errors
 /// Only when a loop panicked; wrong answers are in the tally.
 pub async fn closed_loops(target: &Target, concurrency: usize, bounds: Bounds) -> Result<Tally> {
+    // Nothing to change: each loop begins with the target's.
+    closed_loops_of(
+        target,
+        &(Arc::new(|_: &mut Vec<u8>| {}) as Requests),
+        concurrency,
+        bounds,
+    )
+    .await
+}
+
+/// The same, with a request of its own for each exchange.
+///
+/// # Errors
+/// As [`closed_loops`].
+pub async fn closed_loops_of(
+    target: &Target,
+    requests: &Requests,
+    concurrency: usize,
+    bounds: Bounds,
+) -> Result<Tally> {
     let begin = Instant::now();
     let run = Arc::new(Run {
         live: Live::default(),
@@ -45,7 +68,12 @@ pub async fn closed_loops(target: &Target, concurrency: usize, bounds: Bounds) -
     });
     let mut loops = JoinSet::new();
     for _ in 0..concurrency {
-        loops.spawn(closed_loop(target.clone(), bounds, run.clone()));
+        loops.spawn(closed_loop(
+            target.clone(),
+            requests.clone(),
+            bounds,
+            run.clone(),
+        ));
     }
     while let Some(ended) = loops.join_next().await {
         ended.context("a loop panicked")?;
@@ -67,10 +95,11 @@ impl Run {
     }
 }
 
-async fn closed_loop(target: Target, bounds: Bounds, run: Arc<Run>) {
+async fn closed_loop(mut target: Target, requests: Requests, bounds: Bounds, run: Arc<Run>) {
     let mut connection = None;
     while Instant::now() < bounds.until && run.live.started.fetch_add(1, Relaxed) < bounds.exchanges
     {
+        requests(&mut target.request);
         let outcome = exchange(&target, &mut connection, &run.live).await;
         run.tally().add(outcome);
     }

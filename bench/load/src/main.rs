@@ -1,5 +1,6 @@
 //! `load`: the benchmark's tool. Arguments become one command; an error becomes exit code 1 and one line.
 
+mod accounting;
 mod accounts;
 mod chat;
 mod checked;
@@ -50,6 +51,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Measures what translating costs: clients and upstreams of different dialects beside a pass-through, through one weir
     Translation(translation::TranslationArgs),
+    /// Measures what callers, limits, money and the ledger cost: weir with all of it beside weir without any
+    Accounting(accounting::AccountingArgs),
     /// Lets hosts die, stall and come back under traffic through weir, and checks what clients saw
     Soak(soak::SoakArgs),
     /// Reloads weir's configuration hundreds of times under traffic, and a large one beside single requests
@@ -118,6 +121,7 @@ async fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Compare(args) => compare::run(args).await,
         Command::Translation(args) => translation::run(args).await,
+        Command::Accounting(args) => accounting::run(args).await,
         Command::Soak(args) => soak::run(args).await,
         Command::Reloads(args) => reloads::run(args).await,
         Command::Get(args) => manual::get(args).await,

@@ -133,6 +133,25 @@ impl Process {
         })
     }
 
+    /// Processor time of the process's threads of one name since they began; zero where there is none. The name is what the kernel
+    /// knows of it: its first 15 bytes.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn cpu_of_threads(&self, name: &str) -> Result<Duration> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid()));
+        let threads = threads.with_context(|| format!("{}: no threads", self.name))?;
+        let mut nanos = 0;
+        for thread in threads.flatten() {
+            let read = |file: &str| fs::read_to_string(thread.path().join(file)).ok();
+            if read("comm").is_some_and(|comm| comm.trim() == name) {
+                let ran = read("schedstat").and_then(|text| text.split(' ').next()?.parse().ok());
+                nanos += ran.unwrap_or(0_u64);
+            }
+        }
+        Ok(Duration::from_nanos(nanos))
+    }
+
     /// # Errors
     /// When one of the processes is gone.
     pub fn memory(&self) -> Result<Memory> {

@@ -8,10 +8,12 @@ use std::time::{Duration, SystemTime};
 use ring::rand::SecureRandom;
 use zeroize::Zeroizing;
 
+use crate::terms::KeyState;
+
 use super::super::caller::signing_context;
 use super::super::ids::KeyId;
 use super::super::moment::Moment;
-use super::super::records::{Key, KeyDraft, KeyState, Previous, Project, Tenant, User};
+use super::super::records::{Key, KeyDraft, Previous, Project, Tenant, User};
 use super::super::seal::{Seal, SealError};
 use super::super::token::{NoRandomness, Token, secret_text, sha256};
 use super::part::{self, KEYS_MAX, NAMES_MAX, Part};

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::terms::KeyState;
+
 use super::super::caller::{KeyEntry, ProjectEntry, TenantEntry, UserEntry};
 use super::super::ids::KeyId;
-use super::super::records::{Key, KeyState};
+use super::super::records::Key;
 use super::names::Names;
 use super::part::Part;
 use super::{Directory, Parts};

@@ -12,12 +12,16 @@ mod check;
 mod list;
 mod names;
 mod part;
+mod reseal;
 #[cfg(test)]
 mod tests;
 
 pub use change::{Change, ChangeError, Keep, Name, NewKey, Record};
 pub use list::KeyFilter;
 pub use part::Listed;
+pub use reseal::SigningResealed;
+
+use crate::terms::UserKind;
 
 use super::allow::Allowance;
 use super::caller::{
@@ -27,7 +31,7 @@ use super::denied::Denied;
 use super::ids::check_id;
 use super::jwt::{Grant, TokenFault};
 use super::moment::Moment;
-use super::records::{Key, Tenant, User, UserKind};
+use super::records::{Key, Tenant, User};
 use super::token::{Digest, Pepper, sha256};
 use part::Part;
 
@@ -141,6 +145,7 @@ impl Directory {
             user: Some(user),
             key: None,
             grant: Some(grant.clone()),
+            memo: Arc::default(),
         }))
     }
 
@@ -160,6 +165,7 @@ impl Directory {
             user: None,
             key: None,
             grant: None,
+            memo: Arc::default(),
         }))
     }
 
@@ -226,6 +232,7 @@ impl Parts {
             user: resolved.user.clone(),
             key: Some(key),
             grant: None,
+            memo: resolved.memo.clone(),
         })
     }
 
@@ -247,6 +254,7 @@ impl Parts {
         let project = key.project.as_deref().or_else(of_user);
         Ok(Resolved {
             versions,
+            memo: Arc::default(),
             project: self.project_of(&key.tenant, project)?,
             tenant,
             user,

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use ring::rand::SystemRandom;
 
+use crate::terms::{KeyState, Priority};
+
 use super::super::ids::KeyId;
-use super::super::records::{Key, KeyDraft, KeyState, Priority, Project};
-use super::super::seal::{MasterKey, Seal};
+use super::super::records::{Key, KeyDraft, Project};
+use super::super::seal::{MasterKey, Seal, SealError};
 use super::*;
 use crate::wire::Operation;
 
@@ -408,6 +410,47 @@ fn a_signed_key_shows_its_signing_secret_once_and_keeps_it_sealed() {
     assert!(matches!(caller.signing_secret(&other), Some(Err(_))));
     let written = format!("{changes:?}{:?}", caller.key);
     assert!(!written.contains(secret) && !written.contains(new.token.expose()));
+}
+
+#[test]
+fn signing_secrets_follow_the_master_key() {
+    let (directory, random) = (with_acme(), SystemRandom::new());
+    let key = |byte: u8| MasterKey::new(&[byte; 32]);
+    let old = Seal::new(key(5), Vec::new());
+    let asked = draft(r#"{"label":"k","tenant":"acme","signed":true}"#);
+    let new = directory
+        .create_key(asked, at(NOW), &random, Some(&old), &mut kept)
+        .unwrap();
+    create_key(&directory, r#"{"label":"plain","tenant":"acme"}"#);
+    let alone = Seal::new(key(6), Vec::new());
+    let lost = directory.unopenable_signing(&alone);
+    assert_eq!(
+        lost,
+        [(new.key.id, SealError::UnknownMasterKey(key(5).id()))]
+    );
+    let both = Seal::new(key(6), vec![key(5)]);
+    let mut refusing = |_: &[Change]| Err("no disk".to_owned());
+    let refused = directory.reseal_signing(&both, &random, &mut refusing);
+    assert!(refused.is_err(), "what is not kept does not hold");
+    assert_eq!(directory.unopenable_signing(&alone).len(), 1);
+    let mut changes = Vec::new();
+    let mut keep = |all: &[Change]| {
+        changes.extend(all.to_vec());
+        Ok(())
+    };
+    let told = directory.reseal_signing(&both, &random, &mut keep).unwrap();
+    assert_eq!((told.resealed, told.unchanged), (1, 0));
+    assert_eq!(changes.len(), 1);
+    let opened = find(&directory, &new).unwrap().signing_secret(&alone);
+    let secret = new.signing.as_ref().unwrap().expose();
+    assert_eq!(&opened.unwrap().unwrap()[..], secret.as_bytes());
+    let again = directory.reseal_signing(&both, &random, &mut kept).unwrap();
+    assert_eq!((again.resealed, again.unchanged), (0, 1));
+    // The way out where the master key is lost.
+    let lost = Seal::new(key(7), Vec::new());
+    assert_eq!(directory.unopenable_signing(&lost).len(), 1);
+    directory.revoke_key(new.key.id, &mut kept).unwrap();
+    assert_eq!(directory.unopenable_signing(&lost), []);
 }
 
 #[test]

@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::terms::ModelPattern;
+use crate::terms::{ModelPattern, Scope};
 
 use super::super::ids::check_id;
 use super::super::records::Tags;
-use super::super::scope::{Scope, Scopes};
+use super::super::scope::Scopes;
 use super::super::token::{hex, sha256};
 use super::{IssuerSettings, TokenFault};
 
@@ -94,7 +94,42 @@ pub struct Grant {
     pub ends: u64,
 }
 
+/// What somebody else vouches for, who knows a caller that has neither a key nor a token of an issuer.
+#[derive(Debug, Clone, Default)]
+pub struct Vouched {
+    /// Who vouches.
+    pub by: String,
+    pub subject: String,
+    pub tenant: Option<String>,
+    pub project: Option<String>,
+    pub scopes: Scopes,
+    /// Names or patterns; empty: nothing is narrowed.
+    pub models: Vec<String>,
+    pub tags: Tags,
+}
+
 impl Grant {
+    /// The grant of a caller that is vouched for, for this one request.
+    ///
+    /// # Errors
+    /// The pattern of models that is none.
+    pub fn vouched(vouched: Vouched, default_tenant: &str) -> Result<Grant, String> {
+        let models = vouched.models.iter().map(|text| ModelPattern::parse(text));
+        let models = models.collect::<Result<Box<[_]>, _>>()?;
+        Ok(Grant {
+            issuer: vouched.by,
+            tenant: vouched.tenant,
+            default_tenant: Some(default_tenant.to_owned()),
+            project: vouched.project,
+            user: user_id(&vouched.subject),
+            subject: vouched.subject,
+            scopes: vouched.scopes,
+            models: (!models.is_empty()).then_some(models),
+            tags: vouched.tags,
+            ends: u64::MAX,
+        })
+    }
+
     pub fn allows_model(&self, model: &str) -> bool {
         let models = self.models.as_deref();
         models.is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(model)))

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-pub use claims::{ClaimMap, Grant};
+pub use claims::{ClaimMap, Grant, Vouched};
 pub use keys::{Algorithm, KeySet};
 pub use source::{Applied, Fetched, JwksSource};
 
@@ -53,6 +53,10 @@ pub struct IssuerSettings {
     #[serde(default = "leeway")]
     #[schemars(range(max = 600))]
     pub leeway_seconds: u64,
+    /// How often its keys are fetched, unless it says that they are good for less. Default: 600.
+    #[serde(default = "refresh")]
+    #[schemars(range(min = 1))]
+    pub refresh_seconds: u64,
     #[serde(default)]
     pub claims: ClaimMap,
     /// The tenant of tokens whose own is not known here. Default: they are refused.
@@ -61,6 +65,10 @@ pub struct IssuerSettings {
     /// Names in the scopes claim and the scope that each stands for, besides `weir:<scope>`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scope_names: BTreeMap<String, String>,
+}
+
+fn refresh() -> u64 {
+    600
 }
 
 fn algorithms() -> Vec<Algorithm> {
@@ -157,7 +165,10 @@ impl JwtIssuers {
             return Err(problems);
         }
         let issuers = settings.into_iter().map(|settings| Issuer {
-            source: JwksSource::new(&settings.jwks_url),
+            source: JwksSource::new(
+                &settings.jwks_url,
+                Duration::from_secs(settings.refresh_seconds.max(1)),
+            ),
             settings,
         });
         Ok(JwtIssuers {
@@ -266,7 +277,7 @@ fn check(settings: &IssuerSettings) -> Vec<String> {
         );
     }
     let unknown = settings.scope_names.values();
-    let unknown = unknown.filter(|scope| super::Scope::parse(scope).is_none());
+    let unknown = unknown.filter(|scope| crate::terms::Scope::parse(scope).is_none());
     problems.extend(unknown.map(|scope| format!("`scope_names`: `{scope}` is not a scope")));
     problems
         .iter()

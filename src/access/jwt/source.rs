@@ -9,10 +9,8 @@ use parking_lot::Mutex;
 
 use super::KeySet;
 
-/// How long keys are good for if their issuer does not say, and the bounds of what it may say.
-const AGE_DEFAULT: Duration = Duration::from_secs(600);
+/// An issuer may say that its keys are to be fetched more often than is configured, but not more often than this.
 const AGE_MIN: Duration = Duration::from_secs(60);
-const AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// A token of an unknown key has keys fetched again, but no more often than this: anybody can make up key ids.
 const MISS_INTERVAL: Duration = Duration::from_secs(30);
 /// After a failure: at first, and at most. It doubles between.
@@ -46,6 +44,8 @@ pub enum Applied {
 #[derive(Debug)]
 pub struct JwksSource {
     url: String,
+    /// How often they are fetched, if the issuer does not want it more often.
+    refresh: Duration,
     keys: ArcSwapOption<KeySet>,
     is_missed: AtomicBool,
     state: Mutex<State>,
@@ -63,9 +63,10 @@ struct State {
 }
 
 impl JwksSource {
-    pub fn new(url: &str) -> JwksSource {
+    pub fn new(url: &str, refresh: Duration) -> JwksSource {
         JwksSource {
             url: url.to_owned(),
+            refresh,
             keys: ArcSwapOption::empty(),
             is_missed: AtomicBool::new(false),
             state: Mutex::default(),
@@ -137,7 +138,7 @@ impl JwksSource {
             Fetched::Failed(_) => None,
         };
         state.failures = 0;
-        let age = max_age.unwrap_or(AGE_DEFAULT).clamp(AGE_MIN, AGE_MAX);
+        let age = max_age.map_or(self.refresh, |age| age.max(AGE_MIN).min(self.refresh));
         state.due = now.checked_add(age);
         Ok(self.take(new))
     }
@@ -181,6 +182,8 @@ mod tests {
 
     const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
+    const REFRESH: Duration = Duration::from_secs(600);
+
     fn document(body: &str) -> Fetched<'_> {
         Fetched::Document {
             body: body.as_bytes(),
@@ -191,7 +194,7 @@ mod tests {
 
     #[test]
     fn keys_are_fetched_at_once_then_when_they_are_old() {
-        let (source, start) = (JwksSource::new("https://id/keys"), Instant::now());
+        let (source, start) = (JwksSource::new("https://id/keys", REFRESH), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
         assert!(source.needs_refresh(start) && source.keys().is_none() && source.etag().is_none());
         assert!(source.begin(start));
@@ -207,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_last_good_keys_stay_when_their_source_is_down() {
-        let (source, mut now) = (JwksSource::new("https://id/keys"), Instant::now());
+        let (source, mut now) = (JwksSource::new("https://id/keys", REFRESH), Instant::now());
         assert!(
             source
                 .apply(Fetched::NotModified { max_age: None }, now)
@@ -235,7 +238,7 @@ mod tests {
 
     #[test]
     fn unknown_keys_have_them_fetched_again_but_not_for_each_token() {
-        let (source, start) = (JwksSource::new("https://id/keys"), Instant::now());
+        let (source, start) = (JwksSource::new("https://id/keys", REFRESH), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
         assert!(source.begin(start));
         source.apply(document(KEYS), start).unwrap();

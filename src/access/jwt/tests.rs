@@ -365,8 +365,8 @@ fn claims_become_what_the_configuration_says() {
     );
     assert_ne!(bare.user, grant(json!({"sub": "auth0|43"})).user);
     assert!(
-        bare.scopes.has(super::super::Scope::Admin)
-            && !bare.scopes.has(super::super::Scope::Inference)
+        bare.scopes.has(crate::terms::Scope::Admin)
+            && !bare.scopes.has(crate::terms::Scope::Inference)
     );
     assert!(bare.models.is_none() && bare.allows_model("anything"));
     // A scopes claim that is configured and missing grants nothing; a models claim that is there and empty allows nothing.

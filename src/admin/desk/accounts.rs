@@ -4,8 +4,11 @@
 use crate::access::directory::{Name, Record};
 use crate::access::{AccountTerms, Tenant};
 use crate::admin::reply::{self, Refusal, Reply};
-use crate::admin::shapes::{AccountDraft, AccountShown, EntryDraft, EntryKind, EntryShown};
+use crate::admin::shapes::{
+    AccountDraft, AccountShown, AllowanceShown, EntryDraft, EntryKind, EntryShown,
+};
 use crate::gateway::{Books, subject_of};
+use crate::ledger::Booked;
 use crate::ledger::accounts::{
     self, Change, Cursor, EnterError, Entered, Entry, Kind, Refused, Request, Standing,
 };
@@ -18,6 +21,7 @@ use super::{Asked, Desk, not_changed, read, store_failed};
 impl Desk<'_> {
     pub(super) fn list_accounts(&self, asked: &Asked<'_>) -> Result<Reply, Refusal> {
         let limit = asked.query.limit()?;
+        self.catch_up();
         let directory = &self.accounting.directory;
         let mut after = asked.query.get("after").map(str::to_owned);
         let mut items = Vec::new();
@@ -28,7 +32,7 @@ impl Desk<'_> {
             after = Some(last.record.id.clone());
             for tenant in &tenants {
                 let record = &tenant.record;
-                if record.account.is_none() || !asked.reaches(&record.id) {
+                if !has_account(record) || !asked.reaches(&record.id) {
                     continue;
                 }
                 if items.len() == limit {
@@ -67,9 +71,10 @@ impl Desk<'_> {
 
     pub(super) fn show_account(&self, asked: &Asked<'_>) -> Result<Reply, Refusal> {
         let tenant = self.tenant(asked, asked.at(0))?;
-        if tenant.account.is_none() {
+        if !has_account(&tenant) {
             return Err(no_account(&tenant.id));
         }
+        self.catch_up();
         reply::ok(&self.account_shown(&tenant)?)
     }
 
@@ -79,11 +84,18 @@ impl Desk<'_> {
         let books = self.books()?;
         let mut tenant = self.tenant(asked, asked.at(0))?;
         let change = change(&draft)?;
-        if let (None, EntryKind::Deposit) = (&tenant.account, draft.kind) {
+        if let (EntryKind::Subscription, Some(plan)) = (draft.kind, &tenant.plan) {
+            let message = format!(
+                "tenant `{}` has the plan `{plan}` by its record; change it there",
+                tenant.id
+            );
+            return Err(reply::conflict("plan_of_record", message));
+        }
+        if let (false, EntryKind::Deposit) = (has_account(&tenant), draft.kind) {
             // Money that is paid in is money to be drawn on.
             tenant = self.agree(books, &tenant, Money::ZERO)?;
         }
-        if tenant.account.is_none() {
+        if !has_account(&tenant) {
             return Err(no_account(&tenant.id));
         }
         if let Change::Credit { credit } = change {
@@ -97,9 +109,9 @@ impl Desk<'_> {
             by: asked.pass.who.clone(),
             key,
         };
-        let (entered, is_new) = self.commit(books, &request)?;
+        let (entered, moved, is_new) = self.commit(books, &request)?;
         if is_new {
-            self.tell_meter(&tenant.id, entered.entry.amount)?;
+            self.tell_meter(&tenant.id, moved)?;
             let object = format!("account `{}`, entry {}", tenant.id, entered.entry.number);
             self.audit(asked, "enter", &object);
         }
@@ -113,9 +125,9 @@ impl Desk<'_> {
         let after = query.parsed("after", Cursor::parse)?;
         let limit = query.limit()?;
         let Some(standing) = self.standing(&tenant.id)? else {
-            return match tenant.account {
-                Some(_) => reply::ok(&json!({ "items": [], "next": null })),
-                None => Err(no_account(&tenant.id)),
+            return match has_account(&tenant) {
+                true => reply::ok(&json!({ "items": [], "next": null })),
+                false => Err(no_account(&tenant.id)),
             };
         };
         let account = asked
@@ -189,28 +201,28 @@ impl Desk<'_> {
     }
 
     /// Has an entry made. Whether it is new: the same may have been asked before.
-    fn commit(&self, books: &Books, request: &Request) -> Result<(Entered, bool), Refusal> {
+    fn commit(&self, books: &Books, request: &Request) -> Result<(Entered, Money, bool), Refusal> {
         let _one_at_a_time = books.entering.lock();
         let before = self.standing(&request.account)?;
         let before = before.map_or(0, |standing| standing.account.entries);
         let entered = futures::executor::block_on(books.ledger.enter(request.clone()));
-        let entered = entered.map_err(not_entered)?;
+        let Booked { entered, moved } = entered.map_err(not_entered)?;
         let is_new = entered.entry.number > before;
-        Ok((entered, is_new))
+        Ok((entered, moved, is_new))
     }
 
     /// What is there to spend changes at once.
     fn tell_meter(&self, tenant: &str, amount: Money) -> Result<(), Refusal> {
+        self.accounting.tell_meters(&[(tenant.to_owned(), amount)]);
         let name = Name::Tenant(tenant.to_owned());
-        let meter = self.accounting.meters.find(&subject_of(&name));
-        let has_balance = meter
-            .as_ref()
-            .is_some_and(|meter| meter.balance().is_some());
-        if let Some(meter) = meter.filter(|_| has_balance) {
-            meter.deposit(amount);
-        }
         // Reads the balance of the store where it was not kept in mind yet, and the credit in any case.
         self.retuned(&name)
+    }
+
+    fn catch_up(&self) {
+        if let Some(books) = &self.accounting.books {
+            books.catch_up();
+        }
     }
 
     fn standing(&self, id: &str) -> Result<Option<Standing>, Refusal> {
@@ -231,6 +243,7 @@ impl Desk<'_> {
             .map(|account| account.credit)
             .unwrap_or_default();
         let written = standing.as_ref().map(Standing::balance).unwrap_or_default();
+        let plan = self.accounting.plans.standing(&tenant.id, self.now);
         // What has been settled a moment ago is in the meter before it is in the store.
         let balance = live.map_or(written, |live| live.balance);
         Ok(AccountShown {
@@ -246,8 +259,22 @@ impl Desk<'_> {
             plan: standing
                 .and_then(|standing| standing.account.subscription)
                 .map(|subscription| subscription.plan),
+            allowance: plan.map(|plan| AllowanceShown {
+                begins: moment::text(plan.begins),
+                ends: plan.ends.map(moment::text),
+                paid: plan.is_paid,
+                included_tokens: plan.included_tokens,
+                used_tokens: plan.used.tokens,
+                included_money: plan.included_money,
+                used_money: plan.used.money,
+            }),
         })
     }
+}
+
+/// Who has a plan has an account.
+fn has_account(tenant: &Tenant) -> bool {
+    tenant.account.is_some() || tenant.plan.is_some()
 }
 
 fn no_account(tenant: &str) -> Refusal {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::access::directory::{KeyFilter, Name, NewKey, Record};
-use crate::access::{Key, KeyDraft, KeyId, KeyState};
+use crate::access::{Key, KeyDraft, KeyId};
 use crate::admin::reply::{self, Refusal, Reply};
 use crate::admin::shapes::{KeyEdit, KeyMade, Rotation};
+use crate::terms::KeyState;
 
 use super::read::{self, patched};
 use super::{Asked, Desk, bounds, not_changed};
@@ -176,7 +177,7 @@ fn edited(asked: &Asked<'_>, key: &mut Key) -> Result<(), Refusal> {
 fn check_scopes(asked: &Asked<'_>, scopes: crate::access::Scopes) -> Result<(), Refusal> {
     // Who manages keys may let them ask models without asking itself.
     let mut own: Vec<&str> = asked.pass.scopes().names().collect();
-    own.push(crate::access::Scope::Inference.name());
+    own.push(crate::terms::Scope::Inference.name());
     let own = crate::access::Scopes::parse(&own.join(" ")).unwrap_or(asked.pass.scopes());
     match scopes.is_within(own) {
         true => Ok(()),

@@ -27,6 +27,7 @@ impl Desk<'_> {
             queued: figures.queued_items as u64,
             queued_bytes: figures.queued_bytes as u64,
             holds: figures.holds_open as u64,
+            longest_written_ms: figures.longest_written_after.as_secs_f64() * 1e3,
             last_interval_ms: figures.last_interval.as_secs_f64() * 1e3,
             longest_interval_ms: figures.longest_interval.as_secs_f64() * 1e3,
         })

@@ -28,6 +28,30 @@ impl Desk<'_> {
         reply::ok(&self.limits_shown(&Subject::Global)?)
     }
 
+    pub(super) fn reset_global_limits(&self, asked: &Asked<'_>) -> Result<Reply, Refusal> {
+        if asked.own_tenant().is_some() {
+            return Err(reply::forbidden(
+                "the limits of everything together are the operator's to reset",
+            ));
+        }
+        self.reset(asked, &Subject::Global)
+    }
+
+    pub(super) fn reset_limits(&self, asked: &Asked<'_>) -> Result<Reply, Refusal> {
+        self.reset(asked, &self.subject(asked)?)
+    }
+
+    /// Counts anew. Where nothing is counted yet, as where no server runs, there is nothing to forget.
+    fn reset(&self, asked: &Asked<'_>, subject: &Subject<'_>) -> Result<Reply, Refusal> {
+        // Whether there is such a subject.
+        self.limits_shown(subject)?;
+        if let Some(meter) = self.accounting.meters.find(subject) {
+            meter.reset(Instant::now());
+        }
+        self.audit(asked, "reset limits", &subject.to_string());
+        reply::ok(&self.limits_shown(subject)?)
+    }
+
     pub(super) fn show_limits(&self, asked: &Asked<'_>) -> Result<Reply, Refusal> {
         reply::ok(&self.limits_shown(&self.subject(asked)?)?)
     }

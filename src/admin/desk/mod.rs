@@ -47,6 +47,8 @@ pub struct Desk<'d> {
     pub config: &'d Config,
     /// Told after every change.
     pub changed: &'d (dyn Fn() + 'd),
+    /// Told after credentials for upstreams have changed; in a server it puts them in force, or says why it cannot.
+    pub upstream_keys_changed: &'d (dyn Fn() -> Result<(), String> + 'd),
     pub now: SystemTime,
 }
 
@@ -151,6 +153,7 @@ impl Desk<'_> {
             Task::EnterInAccount => self.enter(asked),
             Task::Statement => self.statement(asked),
             Task::ListPlans => self.list_plans(),
+            Task::GetPlan => self.show_plan(asked),
             Task::PutPlan => self.put_plan(asked),
             Task::RemovePlan => self.remove_plan(asked),
             Task::ListPrices => self.list_prices(asked),
@@ -159,6 +162,8 @@ impl Desk<'_> {
             Task::GetGlobalLimits => self.show_global_limits(asked),
             Task::GetLimits | Task::GetMemberLimits => self.show_limits(asked),
             Task::PutLimits | Task::PutMemberLimits => self.put_limits(asked),
+            Task::ResetGlobalLimits => self.reset_global_limits(asked),
+            Task::ResetLimits | Task::ResetMemberLimits => self.reset_limits(asked),
             Task::Usage => self.usage(asked),
             Task::UsageRows => self.usage_rows(asked),
             Task::Reconcile => self.reconcile(asked),

@@ -5,36 +5,43 @@ use std::ops::ControlFlow;
 use serde_json::{Value, json};
 
 use crate::admin::reply::{self, Refusal, Reply};
-use crate::config::{self, PlanOrder};
+use crate::gateway::plan_of;
 use crate::ledger::accounts;
-use crate::ledger::plans::{Order, Plan};
+use crate::ledger::plans::Plan;
 use crate::store::{Table, Write};
 
 use super::{Asked, Desk, read, store_failed};
 
 impl Desk<'_> {
     pub(super) fn list_plans(&self) -> Result<Reply, Refusal> {
+        reply::ok(&json!({ "items": self.plans()?, "next": null }))
+    }
+
+    pub(super) fn show_plan(&self, asked: &Asked<'_>) -> Result<Reply, Refusal> {
+        let id = asked.at(0);
+        let plan = self.plans()?.into_iter().find(|plan| plan["id"] == id);
+        reply::ok(&plan.ok_or_else(|| unknown(id))?)
+    }
+
+    /// Those of the configuration go before those of the store.
+    fn plans(&self) -> Result<Vec<Value>, Refusal> {
         let configured = self.config.plans.iter();
-        let configured =
-            configured.map(|(id, plan)| sourced(&of_configuration(id, plan), "configuration"));
+        let configured = configured.map(|(id, plan)| sourced(&plan_of(id, plan), "configuration"));
         let mut items = configured.collect::<Result<Vec<Value>, Refusal>>()?;
         let mut stored = Vec::new();
         if let Some(books) = &self.accounting.books {
-            let visit = &mut |_: &[u8], value: &[u8]| {
-                stored.extend(serde_json::from_slice::<Plan>(value).ok());
+            accounts::each_plan(&*books.store, &mut |plan| {
+                stored.push(plan);
                 ControlFlow::Continue(())
-            };
-            books
-                .store
-                .scan(Table::Plans, &[], None, visit)
-                .map_err(store_failed)?;
+            })
+            .map_err(store_failed)?;
         }
         for plan in stored {
             if !self.config.plans.contains_key(&plan.id) {
                 items.push(sourced(&plan, "store")?);
             }
         }
-        reply::ok(&json!({ "items": items, "next": null }))
+        Ok(items)
     }
 
     pub(super) fn put_plan(&self, asked: &Asked<'_>) -> Result<Reply, Refusal> {
@@ -54,6 +61,9 @@ impl Desk<'_> {
             .store
             .commit(vec![accounts::put_plan(&offer)])
             .map_err(store_failed)?;
+        self.accounting
+            .reread_plan(&plan.id)
+            .map_err(store_failed)?;
         self.audit(asked, "put", &format!("plan `{}`", plan.id));
         reply::ok(&sourced(&plan, "store")?)
     }
@@ -62,12 +72,11 @@ impl Desk<'_> {
         let id = asked.at(0);
         let books = self.books()?;
         self.not_configured(id)?;
-        let unknown = || reply::unknown("unknown", format!("there is no plan `{id}`"));
         books
             .store
             .get(Table::Plans, id.as_bytes())
             .map_err(store_failed)?
-            .ok_or_else(unknown)?;
+            .ok_or_else(|| unknown(id))?;
         let mut subscriber = None;
         accounts::each_account(&*books.store, &mut |account| {
             let has = account
@@ -104,28 +113,12 @@ impl Desk<'_> {
     }
 }
 
+fn unknown(id: &str) -> Refusal {
+    reply::unknown("unknown", format!("there is no plan `{id}`"))
+}
+
 fn sourced(plan: &Plan, source: &str) -> Result<Value, Refusal> {
     let mut shown = serde_json::to_value(plan).map_err(|_| reply::internal())?;
     shown["source"] = source.into();
     Ok(shown)
-}
-
-fn of_configuration(id: &str, plan: &config::Plan) -> Plan {
-    Plan {
-        id: id.to_owned(),
-        name: String::new(),
-        period: plan.per,
-        included_tokens: plan.included_tokens,
-        included_money: plan.included_money,
-        models: plan
-            .models
-            .iter()
-            .map(|model| model.text().to_owned())
-            .collect(),
-        order: match plan.order {
-            PlanOrder::PlanFirst => Order::PlanFirst,
-            PlanOrder::BalanceFirst => Order::BalanceFirst,
-        },
-        price: plan.price,
-    }
 }

@@ -142,12 +142,19 @@ fn check(entry: &PriceEntry) -> Result<(), Refusal> {
         ("reasoning", price.reasoning),
         ("audio_input", price.audio_input),
         ("audio_output", price.audio_output),
+        ("image_input", price.image_input),
+        ("image_output", price.image_output),
+        ("audio_second", price.audio_second),
+        ("characters", price.characters),
         ("image", price.image),
         ("request", price.request),
         ("gpu_second", price.gpu_second),
     ];
     let tiers = price.tiers.iter().flat_map(|tier| {
-        [tier.input, tier.output, tier.cache_read, tier.cache_write].map(|amount| ("tiers", amount))
+        let amounts = [tier.input, tier.output, tier.cache_read];
+        let writes = [tier.cache_write, tier.cache_write_1h];
+        let amounts = amounts.into_iter().chain(writes);
+        amounts.map(|amount| ("tiers", amount))
     });
     let negative = all
         .into_iter()

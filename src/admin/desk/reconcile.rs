@@ -26,7 +26,7 @@ impl Desk<'_> {
             let status = http::StatusCode::UNPROCESSABLE_ENTITY;
             Refusal::new(status, "invalid_invoice", error.to_string())
         })?;
-        self.catch_up();
+        books.catch_up();
         let ledger = match days_of(&invoice) {
             Some(days) => {
                 let side = ledger_side(&*books.store, upstream, days, by_public_name, self.now);

@@ -55,6 +55,7 @@ impl Desk<'_> {
         let write = put_upstream_key(&key).map_err(|_| reply::internal())?;
         books.store.commit(vec![write]).map_err(store_failed)?;
         self.audit(asked, "put", &format!("upstream key `{name}`"));
+        self.put_in_force(name)?;
         reply::ok(&shown(&key))
     }
 
@@ -71,33 +72,28 @@ impl Desk<'_> {
         let write = Write::delete(Table::UpstreamKeys, name.as_bytes());
         books.store.commit(vec![write]).map_err(store_failed)?;
         self.audit(asked, "remove", &format!("upstream key `{name}`"));
+        self.put_in_force(name)?;
         Ok(reply::gone())
     }
 
     pub(super) fn reseal_upstream_keys(&self, asked: &Asked<'_>) -> Result<Reply, Refusal> {
-        let books = self.books()?;
+        self.books()?;
         self.needs_master_key("a credential for an upstream")?;
-        let mut told = Resealed {
-            resealed: 0,
-            unchanged: 0,
-            failed: Vec::new(),
-        };
-        let mut writes = Vec::new();
-        for key in self.accounting.upstream_keys().map_err(store_failed)? {
-            match self.accounting.resealed(&key) {
-                Ok(Some(key)) => {
-                    writes.push(put_upstream_key(&key).map_err(|_| reply::internal())?);
-                    told.resealed += 1;
-                }
-                Ok(None) => told.unchanged += 1,
-                Err(why) => told.failed.push(why),
-            }
-        }
-        if !writes.is_empty() {
-            books.store.commit(writes).map_err(store_failed)?;
-        }
-        self.audit(asked, "reseal", "upstream keys");
-        reply::ok(&told)
+        let resealed = self.accounting.reseal().map_err(reply::unavailable)?;
+        self.audit(asked, "reseal", "upstream keys and signing secrets");
+        reply::ok(&Resealed {
+            resealed: resealed.resealed,
+            unchanged: resealed.unchanged,
+            failed: resealed.failed,
+        })
+    }
+
+    /// What has changed holds from the next request on.
+    fn put_in_force(&self, name: &str) -> Result<(), Refusal> {
+        (self.upstream_keys_changed)().map_err(|why| {
+            let message = format!("upstream key `{name}` is kept, but is not in force: {why}");
+            reply::conflict("not_in_force", message)
+        })
     }
 }
 

@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 
 use crate::admin::reply::{self, Refusal, Reply, respond, with_header};
 use crate::admin::shapes::{RowsShown, UsageShown};
+use crate::ledger::End;
 use crate::ledger::export::{Exporter, Format, Record, write_answer};
 use crate::ledger::query::{
     self, AnswerError, Cursor, Dimension, Filter, Group, Label, Question, StatusFilter, moment,
 };
-use crate::ledger::{End, State};
 use crate::terms::ModelPattern;
 
 use super::{Asked, Desk, store_failed};
@@ -33,7 +33,7 @@ impl Desk<'_> {
             .unwrap_or_default();
         let question = Question::new(asked.scope.clone(), filter(asked)?, by);
         let books = self.books()?;
-        self.catch_up();
+        books.catch_up();
         let answer = query::answer(&*books.store, &question, self.now).map_err(unanswered)?;
         let by = question.by();
         let mut body = Vec::new();
@@ -65,7 +65,7 @@ impl Desk<'_> {
         let after = asked.query.parsed("after", Cursor::parse)?;
         let limit = asked.query.limit()?;
         let books = self.books()?;
-        self.catch_up();
+        books.catch_up();
         let page =
             query::page(&*books.store, &question, after.as_ref(), limit).map_err(store_failed)?;
         let rows = page.rows.iter().filter_map(|row| asked.scope.see(&**row));
@@ -92,15 +92,6 @@ impl Desk<'_> {
             Some(next) => with_header(reply, "x-next-cursor", &next),
             None => reply,
         })
-    }
-
-    /// What was settled before the question counts in the answer, as long as the store takes it.
-    pub(super) fn catch_up(&self) {
-        if let Some(books) = &self.accounting.books
-            && books.ledger.state() == State::Healthy
-        {
-            let _ = futures::executor::block_on(books.ledger.flush());
-        }
     }
 }
 

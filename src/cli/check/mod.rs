@@ -1,6 +1,7 @@
 //! `weir check`: read a configuration as `serve` would, and say what it means.
 //! It must not open a socket.
 
+mod agreed;
 mod model;
 mod upstream;
 
@@ -29,6 +30,13 @@ fn summary(out: &mut dyn Write, config: &Config) -> io::Result<()> {
         ("admin", vec![admin(config)]),
         ("reload", vec![reload(config)]),
         ("failover", failover(&config.failover)),
+        ("access", agreed::access(config)),
+        ("tenants", agreed::tenants(config)),
+        ("plans", agreed::plans(config)),
+        ("limits", agreed::limits(config)),
+        ("prices", agreed::prices(config)),
+        ("usage", agreed::usage(config)),
+        ("store", agreed::store(config)),
         (
             "upstreams",
             config

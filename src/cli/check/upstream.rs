@@ -21,6 +21,7 @@ pub(super) fn lines(upstream: &Upstream) -> Vec<String> {
         description(upstream),
         Some(endpoints(upstream)),
         rotation(upstream),
+        own_keys(upstream),
     ];
     let keys = upstream.keys.iter().filter_map(key);
     let further = about.into_iter().flatten().chain(keys);
@@ -29,17 +30,23 @@ pub(super) fn lines(upstream: &Upstream) -> Vec<String> {
 }
 
 fn keys(upstream: &Upstream) -> String {
-    let keys = upstream.keys.iter();
-    let keys: Vec<_> = keys
-        .map(|key| match key.weight {
-            1 => key.label.clone(),
-            weight => format!("{}×{weight}", key.label),
-        })
-        .collect();
+    let given = upstream.keys.iter();
+    let given = given.map(|key| match key.weight {
+        1 => key.label.clone(),
+        weight => format!("{}×{weight}", key.label),
+    });
+    let stored = upstream.stored_keys.iter();
+    let stored = stored.map(|key| format!("{} (stored as {})", key.label(), key.name));
+    let keys: Vec<_> = given.chain(stored).collect();
     match keys.is_empty() {
         true => "no keys".to_owned(),
         false => format!("keys {}", keys.join(", ")),
     }
+}
+
+fn own_keys(upstream: &Upstream) -> Option<String> {
+    let header = upstream.own_key_header.as_ref()?;
+    Some(format!("a client may bring its own key in {header}"))
 }
 
 fn models(upstream: &Upstream) -> String {

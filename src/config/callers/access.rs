@@ -5,6 +5,7 @@ use super::allow::networks;
 use super::{Access, Names, Signing, keys, tokens};
 use crate::config::check::Context;
 use crate::config::path::FieldPath;
+use crate::config::plugins::PluginNames;
 use crate::config::raw::RawAccess;
 use crate::config::source::{self, Source};
 
@@ -13,6 +14,7 @@ pub(in crate::config) fn access(
     raw: RawAccess,
     names: &Names<'_>,
     has_store: bool,
+    plugins: &PluginNames,
 ) -> Option<Access> {
     let path = FieldPath::root().key("access");
     let pepper_path = path.key("pepper");
@@ -30,14 +32,25 @@ pub(in crate::config) fn access(
         window: signing.window?.0,
     };
     let (keys, tokens) = (keys?, tokens?);
-    if raw.required == Some(true) && keys.is_empty() && tokens.is_empty() && !has_store {
+    let has_plugin = raw.plugin.is_some();
+    let plugin_path = path.key("plugin");
+    let plugin = match raw.plugin {
+        None => Some(None),
+        name => plugins.known(context, &plugin_path, name).map(Some),
+    };
+    if raw.required == Some(true)
+        && !has_plugin
+        && keys.is_empty()
+        && tokens.is_empty()
+        && !has_store
+    {
         let message = "refuses every request: there are no `keys`, no `tokens` and no `store` that could hold keys; add one of them";
         context.report.value(&path.key("required"), message);
     }
     Some(Access {
         required: raw
             .required
-            .unwrap_or(has_store || !keys.is_empty() || !tokens.is_empty()),
+            .unwrap_or(has_store || has_plugin || !keys.is_empty() || !tokens.is_empty()),
         pepper: match pepper {
             Some(pepper) => Some(pepper?),
             None => None,
@@ -46,5 +59,6 @@ pub(in crate::config) fn access(
         keys,
         tokens,
         signing,
+        plugin: plugin?,
     })
 }

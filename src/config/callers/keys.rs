@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 
 use super::allow::{RawAllow, allow, budget, tags};
-use super::{ClientKey, Names, Scope};
+use super::{ClientKey, Names};
 use crate::config::check::Context;
 use crate::config::key::Labels;
 use crate::config::path::FieldPath;
@@ -14,6 +14,7 @@ use crate::config::rates;
 use crate::config::raw::RawClientKey;
 use crate::config::source::{self, Source};
 use crate::config::store::hex;
+use crate::terms::Scope;
 
 const HASH_PREFIX: &str = "sha256:";
 

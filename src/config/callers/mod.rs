@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::Secret;
-use crate::terms::{Budget, Limits, ModelPattern, Money};
+use crate::terms::{Budget, KeyState, Limits, ModelPattern, Money, Priority, Scope, UserKind};
 
 pub(super) use access::access;
 pub(super) use allow::{check_id, models as allowed_models, operation};
@@ -43,6 +43,8 @@ pub struct Access {
     /// Issuers are unique.
     pub tokens: Vec<TokenIssuer>,
     pub signing: Signing,
+    /// The plugin that is asked who calls, where nothing here says it.
+    pub plugin: Option<String>,
 }
 
 /// A key of a caller that stands in the file.
@@ -67,7 +69,7 @@ pub struct ClientKey {
     pub budget: Option<Budget>,
     /// `None`: that of the tenant.
     pub priority: Option<Priority>,
-    /// Named routing preset; `None`: that of the tenant.
+    /// Name of a routing preset; `None`: that of the tenant. Nothing goes by it yet.
     pub profile: Option<String>,
     /// For usage reports; before those of user, project and tenant.
     pub tags: BTreeMap<String, String>,
@@ -75,43 +77,6 @@ pub struct ClientKey {
     pub scopes: Vec<Scope>,
     /// What its requests are signed with, if they are.
     pub signing_secret: Option<Secret>,
-}
-
-/// What has become of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum KeyState {
-    Active,
-    /// Refused for now.
-    Disabled,
-    /// Refused for good.
-    Revoked,
-}
-
-/// Whose requests go first when there is not room for all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum Priority {
-    Interactive,
-    Normal,
-    Batch,
-}
-
-/// What a caller may do beside asking models.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum Scope {
-    /// Requests to models.
-    Inference,
-    /// Reading the usage of its own tenant.
-    UsageRead,
-    /// Making and revoking keys of its own tenant.
-    KeysManage,
-    /// All of the admin API.
-    Admin,
 }
 
 /// What a caller may use; an empty list is no bound. What a key, its user, project and tenant say holds together: a request
@@ -248,14 +213,6 @@ pub struct User {
     pub budget: Option<Budget>,
     pub allow: Allow,
     pub tags: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum UserKind {
-    Person,
-    Service,
 }
 
 impl Tenant {

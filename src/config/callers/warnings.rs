@@ -28,6 +28,7 @@ pub(in crate::config) fn warnings(config: &Config) -> Vec<String> {
                 .flat_map(|(of, limits)| contradictions(&of, limits)),
         )
         .chain(downgrades(config))
+        .chain(without_effect(config))
         .chain(webhooks(config));
     told.collect()
 }
@@ -193,6 +194,25 @@ fn downgrades(config: &Config) -> Vec<String> {
         })
     });
     told.collect()
+}
+
+/// What is kept for later, and must not be taken for more.
+fn without_effect(config: &Config) -> Option<String> {
+    let mut keys = config.access.keys.iter();
+    let mut tenants = config.tenants.values();
+    let priority = keys.clone().any(|key| key.priority.is_some())
+        || tenants.clone().any(|tenant| tenant.priority.is_some());
+    let profile =
+        keys.any(|key| key.profile.is_some()) || tenants.any(|tenant| tenant.profile.is_some());
+    let names = match (priority, profile) {
+        (true, true) => "`priority` and `profile` are",
+        (true, false) => "`priority` is",
+        (false, true) => "`profile` is",
+        (false, false) => return None,
+    };
+    Some(format!(
+        "access: {names} kept and shown, and nothing goes by it yet"
+    ))
 }
 
 fn webhooks(config: &Config) -> Option<String> {

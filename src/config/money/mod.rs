@@ -30,7 +30,7 @@ pub struct PriceSettings {
     pub upstreams: Vec<(String, ModelPattern, Arc<Price>)>,
     /// Default free.
     pub unknown: UnknownPrice,
-    /// Whether answers carry their cost as `x-weir-cost`. Default false.
+    /// Whether whole answers carry their cost as `x-weir-cost`. Default false.
     pub header: bool,
 }
 

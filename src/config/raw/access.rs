@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Draft, RawSource, seconds};
+use crate::config::TokenAlgorithm;
 use crate::config::scalar::{RawDelay, RawDuration, RawNetwork, RawTime};
-use crate::config::{KeyState, Priority, Scope, TokenAlgorithm};
-use crate::terms::{Budget, Limits};
+use crate::terms::{Budget, KeyState, Limits, Priority, Scope};
 
 /// How callers prove who they are. A key is taken from `Authorization: Bearer`, `x-api-key`, `api-key`, `x-goog-api-key` or
 /// `?key=`, in every dialect.
@@ -32,6 +32,8 @@ pub(in crate::config) struct RawAccess {
     #[schemars(length(max = 16))]
     pub tokens: Option<Vec<Option<RawTokenIssuer>>>,
     pub signing: Option<RawSigning>,
+    /// A plugin that is asked who calls, where no key or token of weir's own says it; by its name under `plugins.items`.
+    pub plugin: Option<String>,
 }
 
 /// A key of a caller: the key itself by exactly one of `env`, `file` and `value`, or its `hash`.
@@ -84,10 +86,10 @@ pub(in crate::config) struct RawClientKey {
     pub limits: Option<Draft<Limits>>,
     #[schemars(extend("x-weir-secret" = false))]
     pub budget: Option<Draft<Budget>>,
-    /// Whose requests go first: `interactive`, `normal` or `batch`. Default: that of the tenant.
+    /// `interactive`, `normal` or `batch`; nothing goes by it yet. Default: that of the tenant.
     #[schemars(extend("x-weir-secret" = false))]
     pub priority: Option<Priority>,
-    /// Named routing preset. Default: that of the tenant.
+    /// Name of a routing preset; nothing goes by it yet. Default: that of the tenant.
     #[schemars(length(max = 64), extend("x-weir-secret" = false))]
     pub profile: Option<String>,
     /// For usage reports, such as `team: search`.
@@ -123,7 +125,8 @@ pub(in crate::config) struct RawTokenIssuer {
     pub claims: Option<RawClaims>,
     /// The tenant of tokens that name none. Default: `default` where `claims` has no `tenant`; such tokens are refused otherwise.
     pub default_tenant: Option<String>,
-    /// How often the issuer's keys are fetched again; a key that is not known yet is looked for at once, too.
+    /// How often the issuer's keys are fetched again, unless it says that they are good for less; for a key that is not known yet
+    /// they are, too, half a minute after the last time.
     #[serde(default = "default_refresh")]
     pub refresh: Option<RawDuration>,
 }
@@ -136,7 +139,8 @@ pub(in crate::config) struct RawClaims {
     pub tenant: Option<String>,
     pub user: Option<String>,
     pub project: Option<String>,
-    /// A list, or names with spaces between, of scopes as keys have them. Default: every token may do `inference`.
+    /// A list, or names with spaces between: `weir:usage_read` is the scope `usage_read`, what does not begin so means nothing
+    /// here. Default: every token may do `inference`.
     pub scopes: Option<String>,
     /// A list, or names with spaces between, of models as keys have them. Default: all models.
     pub models: Option<String>,

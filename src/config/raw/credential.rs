@@ -6,16 +6,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::default_one;
+use super::{RawAwsKeys, default_one};
 use crate::config::QuotaPeriod;
 use crate::config::scalar::RawTime;
 
-/// One credential: its text comes from exactly one of `env`, `file` and `value`, or from the store.
+/// One credential: its text comes from exactly one of `env`, `file` and `value`, or from the store; or it is a pair of AWS keys.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Key")]
 #[schemars(extend("oneOf" = [
-    {"required": ["env"]}, {"required": ["file"]}, {"required": ["value"]}, {"required": ["stored"]}
+    {"required": ["env"]}, {"required": ["file"]}, {"required": ["value"]}, {"required": ["stored"]}, {"required": ["aws"]}
 ]))]
 pub(in crate::config) struct RawKey {
     /// Names the key in logs and metrics. Default: `key-1`, `key-2`, …
@@ -30,6 +30,8 @@ pub(in crate::config) struct RawKey {
     /// Name under which it lives in the store, sealed with `store.master_key` (`weir keys seal`).
     #[schemars(length(max = 64), regex(pattern = "^[A-Za-z0-9._-]+$"))]
     pub stored: Option<String>,
+    /// A pair of AWS keys, in place of one text, for `auth: {sigv4: …}`.
+    pub aws: Option<RawAwsKeys>,
     /// Share of the requests, relative to the other keys.
     #[serde(default = "default_one")]
     #[schemars(range(min = 1, max = 1000))]

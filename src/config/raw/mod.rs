@@ -2,12 +2,14 @@
 //! The documentation of every setting and its default are in this folder and nowhere else; what values mean together is not.
 
 mod access;
+mod aws;
 mod credential;
 mod draft;
 mod health;
 mod listen;
 mod model;
 mod money;
+mod plugin;
 mod process;
 mod store;
 mod tenant;
@@ -21,8 +23,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scalar::{RawDelay, RawDuration};
+use crate::expr::RawExpression;
 
 pub(super) use access::{RawAccess, RawClaims, RawClientKey, RawTokenIssuer};
+pub(super) use aws::{RawAuth, RawAwsKeys};
 pub(super) use credential::{RawHeader, RawKey, RawQuota, RawSource};
 pub(super) use draft::Draft;
 pub(super) use health::{RawHealth, RawProbe, RawUpstreamHealth};
@@ -32,6 +36,10 @@ pub(super) use listen::{
 };
 pub(super) use model::{RawModel, RawTarget};
 pub(super) use money::{RawPrices, RawPricesByModel, RawUsage, RawWebhook, RawWebhooks};
+pub(super) use plugin::{
+    ANY_MARK, RawFilter, RawGrants, RawInstance, RawPlugin, RawPluginLimits, RawPlugins,
+    RawRouteRule, RawRouter,
+};
 pub(super) use process::{
     RawFailover, RawLimits, RawLog, RawReload, RawServer, RawThreads, RawTimeouts,
 };
@@ -72,6 +80,16 @@ pub(super) struct RawConfig {
     pub prices: Option<RawPrices>,
     pub usage: Option<RawUsage>,
     pub webhooks: Option<RawWebhooks>,
+    pub plugins: Option<RawPlugins>,
+    /// Guards, by name, that every exchange passes in this order; a model's own `filters` come after them.
+    pub filters: Option<Vec<Option<RawFilter>>>,
+    /// A condition in CEL over `req`, `caller` and `now` that every exchange has to fulfil; others are refused with 403.
+    pub authorize: Option<RawExpression>,
+    /// Tags of every exchange, each a text in CEL over `req`, `caller` and `now`: for usage reports, log lines and plugins.
+    #[schemars(extend("maxProperties" = 32))]
+    pub tags: Option<BTreeMap<String, Option<RawExpression>>>,
+    /// Plugins that hear of settled exchanges, by name.
+    pub observers: Option<Vec<Option<String>>>,
     pub limits: Option<RawLimits>,
     pub failover: Option<RawFailover>,
     pub server: Option<RawServer>,

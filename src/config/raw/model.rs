@@ -1,11 +1,14 @@
 //! Shapes of `models`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Draft, RawLoss, default_one};
+use super::{Draft, RawFilter, RawLoss, RawRouteRule, RawRouter, default_one};
 use crate::config::scalar::RawDuration;
 use crate::config::{Policy, Sticky};
+use crate::expr::RawExpression;
 use crate::terms::{Limits, Price};
 
 /// The ways to serve a model, and their order.
@@ -30,6 +33,18 @@ pub(in crate::config) struct RawModel {
     pub loss: Option<RawLoss>,
     /// Of all requests for this model together.
     pub limits: Option<Draft<Limits>>,
+    /// A condition in CEL over `req`, `caller` and `now` that its exchanges have to fulfil; others are refused with 403.
+    pub authorize: Option<RawExpression>,
+    /// Other models that answer in its place: the first whose condition holds.
+    #[schemars(length(min = 1, max = 64))]
+    pub route: Option<Vec<Option<RawRouteRule>>>,
+    /// Tags of its exchanges, each a text in CEL over `req`, `caller` and `now`.
+    #[schemars(extend("maxProperties" = 32))]
+    pub tags: Option<BTreeMap<String, Option<RawExpression>>>,
+    /// Guards, by name, that its exchanges pass in this order, after those of `filters` at the top.
+    pub filters: Option<Vec<Option<RawFilter>>>,
+    /// A plugin that orders its candidates, in place of `policy`; those that cannot answer now come last in any case.
+    pub router: Option<RawRouter>,
     #[schemars(required, length(min = 1))]
     pub targets: Option<Vec<Option<RawTarget>>>,
 }

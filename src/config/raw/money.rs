@@ -30,7 +30,7 @@ pub(in crate::config) struct RawPrices {
     /// A model of which no price is known: `free`, or `refuse` where money is counted.
     #[serde(default = "default_unknown")]
     pub unknown: Option<UnknownPrice>,
-    /// Whether answers carry their cost as `x-weir-cost`.
+    /// Whether whole answers carry their cost as `x-weir-cost`; what a stream costs is known at its end.
     #[serde(default = "default_false")]
     pub header: Option<bool>,
 }

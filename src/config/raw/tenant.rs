@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Draft;
+use crate::config::PlanOrder;
 use crate::config::scalar::RawNetwork;
-use crate::config::{PlanOrder, Priority, UserKind};
-use crate::terms::{Budget, Limits, Money, Period};
+use crate::terms::{Budget, Limits, Money, Period, Priority, UserKind};
 
 /// An organisation that calls, with what it has agreed to.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -37,9 +37,9 @@ pub(in crate::config) struct RawTenant {
     /// Where its keys may be used from: `192.0.2.0/24`, or one address. Default: everywhere.
     #[schemars(length(min = 1))]
     pub addresses: Option<Vec<Option<RawNetwork>>>,
-    /// Whose requests go first: `interactive`, `normal` or `batch`. Default: `normal`.
+    /// `interactive`, `normal` or `batch`; nothing goes by it yet. Default: `normal`.
     pub priority: Option<Priority>,
-    /// Named routing preset.
+    /// Name of a routing preset; nothing goes by it yet.
     #[schemars(length(max = 64))]
     pub profile: Option<String>,
     /// For usage reports.

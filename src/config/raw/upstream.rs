@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Auto, Draft, RawDialect, RawHeader, RawKey, RawUpstreamHealth, seconds};
+use super::{Auto, Draft, RawAuth, RawDialect, RawHeader, RawKey, RawUpstreamHealth, seconds};
 use crate::config::scalar::{RawDuration, RawEndpoint};
 use crate::config::{HttpVersion, Kind, Rotation, UpstreamStatus};
 use crate::terms::Limits;
@@ -22,6 +22,8 @@ pub(in crate::config) struct RawUpstream {
     /// What it runs.
     #[schemars(required)]
     pub kind: Option<Kind>,
+    /// With `kind: adapter`: the plugin that speaks its dialect, by its name under `plugins.items`.
+    pub adapter: Option<String>,
     /// For people.
     #[schemars(length(max = 1000))]
     pub description: Option<String>,
@@ -44,6 +46,8 @@ pub(in crate::config) struct RawUpstream {
     /// Credentials that weir holds for it; requests are spread over them by `rotation`.
     #[schemars(extend("x-weir-secret" = true))]
     pub keys: Option<Vec<Option<RawKey>>>,
+    /// How requests prove who asks. Default: a key goes into the header that the kind wants it in.
+    pub auth: Option<RawAuth>,
     /// How the keys take turns.
     #[serde(default = "default_rotation")]
     pub rotation: Option<Rotation>,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{parse, sound};
 use crate::config::{
-    DEFAULT_TENANT, Failing, KeyState, MasterKey, OnCorruption, OnFailure, OnUpstreamCut,
-    PlanOrder, Priority, Scope, Signing, TokenAlgorithm, UnknownPrice, UserKind,
+    DEFAULT_TENANT, Failing, MasterKey, OnCorruption, OnFailure, OnUpstreamCut, PlanOrder, Signing,
+    TokenAlgorithm, UnknownPrice,
 };
-use crate::terms::{AtEnd, Limits, Money, Period};
+use crate::terms::{AtEnd, KeyState, Limits, Money, Period, Priority, Scope, UserKind};
 
 const GPU: &str = "upstreams: [{ name: a, kind: vllm, url: 'http://a' }]";
 /// SHA-256 of `abc` (FIPS 180-2, B.1).
@@ -364,6 +364,14 @@ fn warnings() {
         (
             "store: { path: data }\nprices: { unknown: refuse }\nmodels: { m: { targets: [{ upstream: a }] } }\ntenants: { t: { budget: { amount: 1, per: day, at_end: { downgrade: m } } } }",
             "of which no price is known",
+        ),
+        (
+            "tenants: { t: { priority: batch } }",
+            "`priority` is kept and shown, and nothing goes by it yet",
+        ),
+        (
+            "access: { keys: [{ value: long-enough-a-key, profile: fast, priority: normal }] }",
+            "`priority` and `profile` are kept",
         ),
     ];
     for (text, expected) in cases {

@@ -197,6 +197,7 @@ impl Folder {
             "tls/other-cert.pem",
             "tls/other-key.pem",
             "hosts.txt",
+            "plugins/house-rules.wasm",
             "secrets/key-b",
             "secrets/header",
             "secrets/client-key",

@@ -56,7 +56,7 @@ fn tenant_of(id: &str, tenant: &config::Tenant) -> access::Tenant {
         plan: tenant.plan.clone(),
         allow: allow_of(&tenant.allow),
         profile: tenant.profile.clone(),
-        priority: tenant.priority.map(priority_of),
+        priority: tenant.priority,
         tags: tenant.tags.clone(),
     }
 }
@@ -79,10 +79,7 @@ fn user_of(tenant: &str, id: &str, user: &config::User) -> access::User {
         tenant: tenant.to_owned(),
         id: id.to_owned(),
         name: user.name.clone(),
-        kind: match user.kind {
-            config::UserKind::Person => access::UserKind::Person,
-            config::UserKind::Service => access::UserKind::Service,
-        },
+        kind: user.kind,
         project: user.project.clone(),
         active: user.active,
         limits: user.limits.clone(),
@@ -107,18 +104,14 @@ fn key_of(
         allow: allow_of(&key.allow),
         limits: key.limits.clone(),
         budget: key.budget.clone(),
-        priority: key.priority.map(priority_of),
+        priority: key.priority,
         profile: key.profile.clone(),
         tags: key.tags.clone(),
-        scopes: Scopes::of(&key.scopes.iter().copied().map(scope_of).collect::<Vec<_>>()),
+        scopes: Scopes::of(&key.scopes),
         signed: key.signing_secret.is_some(),
     };
     let mut record = draft.configured(pepper.digest(&key.sha256), None);
-    record.state = match key.state {
-        config::KeyState::Active => access::KeyState::Active,
-        config::KeyState::Disabled => access::KeyState::Disabled,
-        config::KeyState::Revoked => access::KeyState::Revoked,
-    };
+    record.state = key.state;
     if let Some(secret) = &key.signing_secret {
         let context = access::signing_context(record.id);
         let sealed = seal.seal(secret.expose().as_bytes(), &context, random);
@@ -140,23 +133,6 @@ fn allow_of(allow: &config::Allow) -> access::Allow {
     }
 }
 
-fn priority_of(priority: config::Priority) -> access::Priority {
-    match priority {
-        config::Priority::Interactive => access::Priority::Interactive,
-        config::Priority::Normal => access::Priority::Normal,
-        config::Priority::Batch => access::Priority::Batch,
-    }
-}
-
-fn scope_of(scope: config::Scope) -> access::Scope {
-    match scope {
-        config::Scope::Inference => access::Scope::Inference,
-        config::Scope::UsageRead => access::Scope::UsageRead,
-        config::Scope::KeysManage => access::Scope::KeysManage,
-        config::Scope::Admin => access::Scope::Admin,
-    }
-}
-
 /// The issuer of tokens; `jwks_url` is where its keys are, once that is known.
 pub fn issuer(issuer: &config::TokenIssuer, jwks_url: String) -> IssuerSettings {
     let algorithms = issuer.algorithms.iter().copied().map(algorithm_of);
@@ -166,6 +142,7 @@ pub fn issuer(issuer: &config::TokenIssuer, jwks_url: String) -> IssuerSettings 
         audiences: issuer.audiences.clone(),
         algorithms: algorithms.collect(),
         leeway_seconds: issuer.leeway.as_secs(),
+        refresh_seconds: issuer.refresh.as_secs(),
         claims: ClaimMap {
             tenant: issuer.claims.tenant.clone(),
             project: issuer.claims.project.clone(),

@@ -1,12 +1,16 @@
 //! Who calls, what is left to them and what they have used, as one process keeps it: the directory of callers, the meters, the
 //! prices, and what is written down. It outlives snapshots. It must not know how requests are served.
 
+mod common;
 mod configured;
 mod issuers;
+mod known;
 mod masters;
 mod orphans;
+mod plans;
 mod purses;
 mod retune;
+mod sealed;
 mod stored;
 mod subjects;
 
@@ -28,11 +32,14 @@ use crate::store::{Damaged, Sled, SledSettings, Store};
 use crate::terms::Price;
 use crate::tokens::Calibration;
 
+pub use common::Common;
 pub use issuers::Issuers;
+pub use known::who;
+pub use plans::{PlanStanding, Plans, Share, Taken, charges_with, plan_of};
 pub use purses::purse_name;
 pub use retune::{Bounds, name_of, subject_of};
 pub use stored::{UpstreamKey, price_key, put_upstream_key};
-pub use subjects::Concerned;
+pub use subjects::{Bounding, Concerned};
 
 /// Meters of callers that are kept at most; those with money or in use come on top.
 const METERS_MAX: usize = 1_000_000;
@@ -48,6 +55,7 @@ pub struct Accounting {
     pub calibration: Calibration,
     /// `None`: nothing of keys, accounts and usage outlives the process.
     pub books: Option<Books>,
+    pub plans: Plans,
     pub issuers: Issuers,
     pub replays: Replays,
     pub random: SystemRandom,
@@ -107,12 +115,14 @@ impl Accounting {
             prices,
             calibration: Calibration::default(),
             books,
+            plans: Plans::default(),
             issuers: Issuers::default(),
             replays: Replays::new(config.access.signing.window, SIGNATURES_MAX),
             random,
             seal: ArcSwap::from_pointee(seal),
         };
-        accounting.configure(config)?;
+        let seal = accounting.seal();
+        accounting.configure(config, seal)?;
         Ok(accounting)
     }
 
@@ -120,8 +130,7 @@ impl Accounting {
     ///
     /// # Errors
     /// What cannot be used; nothing has changed then.
-    pub fn configure(&self, config: &Config) -> Result<(), String> {
-        let seal = masters::seal(config, &self.random)?;
+    pub fn configure(&self, config: &Config, seal: Arc<Seal>) -> Result<(), String> {
         let pepper = self.directory.pepper();
         let listed = configured::listed(config, pepper, &seal, &self.random);
         let listed = listed.map_err(|problems| problems.join("; "))?;
@@ -129,9 +138,18 @@ impl Accounting {
         self.directory
             .set_configured(listed)
             .map_err(|problems| problems.join("; "))?;
-        self.seal.store(Arc::new(seal));
+        self.seal.store(seal);
         self.issuers.replace(issuers);
-        self.load_purses(config)
+        self.load_purses(config)?;
+        self.load_plans(config)
+    }
+
+    /// What seals and opens under a configuration that is not in force yet.
+    ///
+    /// # Errors
+    /// Why its master key cannot be had.
+    pub fn seal_of(&self, config: &Config) -> Result<Arc<Seal>, String> {
+        masters::seal(config, &self.random).map(Arc::new)
     }
 
     /// The master key's seal.
@@ -164,7 +182,7 @@ impl Accounting {
 
     /// What is to be given back now and then, from the background.
     pub fn tidy(&self, now: Instant) {
-        self.meters.drop_idle(now);
+        self.meters.drop_some_idle(now);
     }
 }
 
@@ -223,6 +241,15 @@ impl Books {
             ledger,
             entering: Mutex::new(()),
         })
+    }
+
+    /// What was settled before counts in what is read of the store next, as long as the store takes it. Waits for the disk: not for
+    /// threads that serve.
+    pub fn catch_up(&self) {
+        if self.ledger.state() == ledger::State::Healthy {
+            // Where it fails, what is read is true for an earlier moment, and the ledger's state says so.
+            let _ = futures::executor::block_on(self.ledger.flush());
+        }
     }
 }
 

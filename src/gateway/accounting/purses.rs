@@ -23,7 +23,7 @@ const PAGE: usize = 1000;
 pub fn purse_name(meter: &str, purse: &str) -> Arc<str> {
     match (purse, meter.strip_prefix("tenant/")) {
         ("balance", Some(tenant)) => accounts::balance_purse(tenant).into(),
-        _ => format!("{purse}/{meter}").into(),
+        _ => [purse, "/", meter].concat().into(),
     }
 }
 
@@ -36,17 +36,22 @@ impl Accounting {
         let Some(books) = &self.books else {
             return Ok(());
         };
-        let spent = Spent::read(&*books.store).map_err(|error| format!("store: {error}"))?;
+        let mut unread = Vec::new();
         let (now, wall) = (Instant::now(), SystemTime::now());
         let rates = &config.rates;
         let mut add = |subject: Subject<'_>, terms: Terms<'_>| {
-            let has_money = terms.budget.is_some() || terms.credit.is_some();
-            if !has_money || self.meters.find(&subject).is_some() {
+            let (has_budget, has_balance) = (terms.budget.is_some(), terms.credit.is_some());
+            let known = self.meters.find(&subject);
+            let knows = |knows: fn(&Meter, SystemTime) -> bool| {
+                known.as_ref().is_some_and(|meter| knows(meter, wall))
+            };
+            let is_read = (!has_budget || knows(|meter, wall| meter.budget(wall).is_some()))
+                && (!has_balance || knows(|meter, _| meter.balance().is_some()));
+            if is_read {
                 return;
             }
-            if let Some(meter) = self.meters.meter(&subject, terms, now, wall) {
-                spent.load(&meter, wall);
-            }
+            let meter = self.meters.meter(&subject, terms, now, wall);
+            unread.extend(meter.map(|meter| Unread::new(meter, wall)));
         };
         let mut after: Option<String> = None;
         loop {
@@ -66,9 +71,16 @@ impl Accounting {
             keys.iter().for_each(|key| add_key(key, rates, &mut add));
             match keys.last() {
                 Some(last) if keys.len() == PAGE => after = Some(last.record.id),
-                _ => return Ok(()),
+                _ => break,
             }
         }
+        if unread.is_empty() {
+            return Ok(());
+        }
+        books.catch_up();
+        let mut spent = Spent::read(&*books.store).map_err(|error| format!("store: {error}"))?;
+        unread.iter().for_each(|unread| spent.load(unread, wall));
+        Ok(())
     }
 
     fn load_members(
@@ -121,10 +133,8 @@ impl Spent {
     fn read(store: &dyn Store) -> Result<Spent, crate::store::StoreError> {
         let mut by_purse: HashMap<Box<str>, Vec<(limit::Day, Money)>> = HashMap::new();
         totals::scan_purses(store, &mut |purse, day, sum| {
-            by_purse.entry(purse.into()).or_default().push((
-                limit::Day::try_from(day).unwrap_or(limit::Day::MAX),
-                sum.money,
-            ));
+            let charged = by_purse.entry(purse.into()).or_default();
+            charged.push((self::day(day), sum.money));
             ControlFlow::Continue(())
         })?;
         let mut balances: HashMap<Box<str>, Money> = HashMap::new();
@@ -135,14 +145,61 @@ impl Spent {
         Ok(Spent { by_purse, balances })
     }
 
-    fn load(&self, meter: &Meter, wall: SystemTime) {
-        let charged = |purse| {
-            let name = purse_name(meter.name(), purse);
-            self.by_purse.get(&*name).map_or(&[][..], Vec::as_slice)
+    fn load(&mut self, unread: &Unread, wall: SystemTime) {
+        let name = unread.meter.name();
+        let mut charged = |purse| {
+            let charged = self.by_purse.remove(&*purse_name(name, purse));
+            charged.unwrap_or_default()
         };
-        meter.load_budget(charged("budget"), wall);
-        let paid_in = self.balances.get(meter.name()).copied();
+        unread.load_budget(charged("budget"), wall);
         let spent: Money = charged("balance").iter().map(|(_, money)| *money).sum();
-        meter.load_balance(paid_in.unwrap_or_default() - spent);
+        let paid_in = self.balances.get(name).copied().unwrap_or_default();
+        unread.load_balance(paid_in - spent);
     }
+}
+
+/// A meter that does not know yet what the ledger knows of it. Exchanges may be charged to it while the ledger is read: that comes on top.
+pub(super) struct Unread {
+    pub meter: Arc<Meter>,
+    spent: Money,
+    balance: Money,
+}
+
+impl Unread {
+    /// Before the ledger is read.
+    pub(super) fn new(meter: Arc<Meter>, wall: SystemTime) -> Unread {
+        Unread {
+            spent: spent(&meter, wall),
+            balance: balance(&meter),
+            meter,
+        }
+    }
+
+    pub(super) fn load_budget(&self, mut charged: Vec<(limit::Day, Money)>, wall: SystemTime) {
+        let today = limit::day_of(wall);
+        charged.push((today, spent(&self.meter, wall) - self.spent));
+        self.meter.load_budget(&charged, wall);
+    }
+
+    pub(super) fn load_balance(&self, known: Money) {
+        let since = balance(&self.meter) - self.balance;
+        self.meter.load_balance(known + since);
+    }
+}
+
+fn spent(meter: &Meter, wall: SystemTime) -> Money {
+    meter
+        .budget(wall)
+        .map_or(Money::ZERO, |budget| budget.spent)
+}
+
+fn balance(meter: &Meter) -> Money {
+    meter
+        .balance()
+        .map_or(Money::ZERO, |standing| standing.balance)
+}
+
+/// A day of the ledger, as meters count them.
+pub(super) fn day(day: totals::Day) -> limit::Day {
+    limit::Day::try_from(day).unwrap_or(limit::Day::MAX)
 }

@@ -11,8 +11,9 @@ use crate::limit::{self, Subject, Terms};
 use crate::terms::{Budget, Limits, Money};
 
 use super::Accounting;
-use super::purses::purse_name;
-use super::subjects::merged;
+use super::plans::agreed_with;
+use super::purses::{self, Unread, purse_name};
+use super::subjects::{credit_of, merged};
 
 /// What bounds a subject, as it stands in the records and the configuration.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -63,7 +64,7 @@ impl Accounting {
         Some(match self.directory.get(name)? {
             Record::Tenant(tenant) => Bounds {
                 limits: merged(&tenant.limits, &rates.each_tenant).into_owned(),
-                credit: tenant.account.map(|account| account.credit),
+                credit: credit_of(&tenant),
                 budget: tenant.budget,
             },
             Record::Project(project) => Bounds {
@@ -84,11 +85,19 @@ impl Accounting {
         })
     }
 
-    /// Puts a record's limits, budget and balance in force for what comes next, and for what is counted already.
+    /// Puts a record's limits, budget, balance and plan in force for what comes next, and for what is counted already.
     ///
     /// # Errors
     /// Where the store cannot tell what was spent before.
     pub fn retune(&self, config: &Config, name: &Name) -> Result<(), String> {
+        self.retune_meter(config, name)?;
+        match self.directory.get(name) {
+            Some(Record::Tenant(tenant)) => self.follow_plan(agreed_with(&tenant)),
+            Some(Record::Project(_) | Record::User(_) | Record::Key(_)) | None => Ok(()),
+        }
+    }
+
+    fn retune_meter(&self, config: &Config, name: &Name) -> Result<(), String> {
         let subject = subject_of(name);
         let bounds = self.bounds(config, &subject).unwrap_or_default();
         let (now, wall) = (Instant::now(), SystemTime::now());
@@ -115,26 +124,29 @@ impl Accounting {
         let Some(books) = &self.books else {
             return Ok(());
         };
+        let reads_budget = bounds.budget.is_some() && !had_budget;
+        let reads_balance = bounds.credit.is_some() && !had_balance;
+        if !reads_budget && !reads_balance {
+            return Ok(());
+        }
+        let unread = Unread::new(meter, wall);
+        books.catch_up();
         let told = |error: crate::store::StoreError| error.to_string();
         let store = &*books.store;
-        if bounds.budget.is_some() && !had_budget {
-            let purse = purse_name(meter.name(), "budget");
+        if reads_budget {
+            let purse = purse_name(unread.meter.name(), "budget");
             let mut spent: Vec<(limit::Day, Money)> = Vec::new();
             let read = totals::scan_purse(store, &purse, &mut |day, sum| {
-                let day = limit::Day::try_from(day).unwrap_or(limit::Day::MAX);
-                spent.push((day, sum.money));
+                spent.push((purses::day(day), sum.money));
                 ControlFlow::Continue(())
             });
             read.map_err(told)?;
-            meter.load_budget(&spent, wall);
+            unread.load_budget(spent, wall);
         }
-        if bounds.credit.is_some()
-            && !had_balance
-            && let Name::Tenant(tenant) = name
-        {
+        if let (true, Name::Tenant(tenant)) = (reads_balance, name) {
             let standing = accounts::standing(store, tenant).map_err(told)?;
             let balance = standing.map(|standing| standing.balance());
-            meter.load_balance(balance.unwrap_or_default());
+            unread.load_balance(balance.unwrap_or_default());
         }
         Ok(())
     }

@@ -1,12 +1,13 @@
 //! What of money and secrets the store holds beside rows: prices that were set while weir runs, and sealed credentials for
 //! upstreams. It must not know who sets them.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::seal::{Seal, SealError};
 use crate::access::{Moment, sha256};
 use crate::config::{self, Config, Secret};
 use crate::price::{PriceEntry, Prices};
@@ -121,7 +122,7 @@ impl Accounting {
     ///
     /// # Errors
     /// Why it cannot be read or opened.
-    pub fn upstream_secret(&self, name: &str) -> Result<Option<Secret>, String> {
+    fn upstream_secret(&self, seal: &Seal, name: &str) -> Result<Option<Secret>, String> {
         let Some(books) = &self.books else {
             return Ok(None);
         };
@@ -131,23 +132,40 @@ impl Accounting {
         };
         let key: UpstreamKey =
             serde_json::from_slice(&value).map_err(|error| format!("`{name}`: {error}"))?;
-        let secret = self.seal().open(&key.sealed, &context(name));
+        let secret = self.openable(seal, &key);
         let secret = secret.map_err(|error| format!("`{name}`: {error}"))?;
         let text = std::str::from_utf8(&secret).map_err(|_| format!("`{name}` is no text"))?;
         Ok(Some(Secret::new(text)))
     }
 
-    /// Upstreams with the credentials that the store holds for them beside those of the configuration. One that the store does not
-    /// hold, or that cannot be opened, is told and left out.
-    pub fn with_stored_keys(&self, mut config: Config) -> Config {
+    /// The secret of a credential.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    pub(super) fn openable(
+        &self,
+        seal: &Seal,
+        key: &UpstreamKey,
+    ) -> Result<impl Deref<Target = Vec<u8>>, SealError> {
+        seal.open(&key.sealed, &context(&key.name))
+    }
+
+    /// Upstreams with the credentials that the store holds for them now beside those of the configuration. One that the store does
+    /// not hold, or that cannot be opened, is told and left out.
+    pub fn with_stored_keys(&self, mut config: Config, seal: &Seal) -> Config {
         for upstream in &mut config.upstreams {
             if upstream.stored_keys.is_empty() {
                 continue;
             }
             let mut whole = config::Upstream::clone(upstream);
+            // Those that were put there before.
+            whole.keys.retain(|key| {
+                let mut stored = upstream.stored_keys.iter();
+                stored.all(|stored| stored.label() != key.label)
+            });
             for stored in &upstream.stored_keys {
                 let (name, upstream) = (&stored.name, &upstream.name);
-                match self.upstream_secret(name) {
+                match self.upstream_secret(seal, name) {
                     Ok(Some(secret)) => {
                         let place = stored.position.min(whole.keys.len());
                         whole.keys.insert(place, stored.with(secret));
@@ -167,7 +185,9 @@ impl Accounting {
                     }
                 }
             }
-            *upstream = Arc::new(whole);
+            if whole != **upstream {
+                *upstream = Arc::new(whole);
+            }
         }
         config
     }

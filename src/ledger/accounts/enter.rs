@@ -139,6 +139,8 @@ impl From<Refused> for EnterError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     pub entered: Entered,
+    /// By how much the balance has changed with it: the entry's amount, and the price of a period that begins.
+    pub moved: Money,
     /// Empty where the same was entered before.
     pub writes: Vec<Write>,
 }
@@ -160,6 +162,7 @@ pub fn enter(store: &dyn Store, request: &Request, now: SystemTime) -> Result<Ou
         return Err(Refused::TooManyKeys.into());
     }
     let (mut account, made) = change(store, request, now)?;
+    let before = account.entered;
     let entry = record(&mut account, request, made, now);
     let charged = purse_sum(store, &balance_purse(&account.id))?.0;
     let entered = Entered {
@@ -178,7 +181,11 @@ pub fn enter(store: &dyn Store, request: &Request, now: SystemTime) -> Result<Ou
     // A subscription's first period begins at once, and one that could not be paid may be payable now.
     writes.extend(renew::open(store, &mut account, now)?);
     writes.push(put(&account));
-    Ok(Outcome { entered, writes })
+    Ok(Outcome {
+        entered,
+        moved: account.entered - before,
+        writes,
+    })
 }
 
 fn check(request: &Request) -> Result<(), Refused> {
@@ -215,6 +222,7 @@ fn entered_before(store: &dyn Store, request: &Request) -> Result<Option<Outcome
         None => Ok(None),
         Some(used) if used.request == canonical(request) => Ok(Some(Outcome {
             entered: used.answer,
+            moved: Money::ZERO,
             writes: Vec::new(),
         })),
         Some(_) => Err(Refused::KeyConflict(key.clone()).into()),
@@ -325,6 +333,7 @@ fn subscribed(
     Ok(Some(Subscription {
         plan: plan.to_owned(),
         since: now,
+        of_record: false,
         term: None,
     }))
 }

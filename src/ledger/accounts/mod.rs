@@ -7,6 +7,7 @@
 mod close;
 mod enter;
 mod entry;
+mod follow;
 mod keys;
 mod keyed;
 mod renew;
@@ -17,10 +18,12 @@ mod tests;
 pub use close::{DAYS_OPEN, close};
 pub use enter::{Change, EnterError, Outcome, Refused, Request, enter};
 pub use entry::{Entered, Entry, Kind};
+pub use follow::{Agreed, follow};
 pub use keyed::{KEY_DAYS, KEYS_MAX, sweep};
-pub use renew::{due, renew};
+pub use renew::{due, renew, renewed};
 pub use statement::{Cursor, Line, PAGE_LINES_MAX, Page, each_line, statement};
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::SystemTime;
 
@@ -158,12 +161,17 @@ pub fn each_account_from(
     )
 }
 
-/// A plan of the store that can be used.
+/// A plan that can be used: of the configuration, else of the store.
 ///
 /// # Errors
 /// Where the store cannot be read. A plan that cannot be used is logged and counts as none.
 pub fn offer(store: &dyn Store, id: &str) -> Result<Option<Offer>, StoreError> {
-    let Some(value) = store.get(Table::Plans, id.as_bytes())? else {
+    let configured = store.get(Table::Plans, &configured_key(id))?;
+    let value = match configured {
+        Some(value) => Some(value),
+        None => store.get(Table::Plans, id.as_bytes())?,
+    };
+    let Some(value) = value else {
         return Ok(None);
     };
     let plan = serde_json::from_slice::<Plan>(&value).map_err(|error| vec![error.to_string()]);
@@ -180,6 +188,69 @@ pub fn offer(store: &dyn Store, id: &str) -> Result<Option<Offer>, StoreError> {
 pub fn put_plan(offer: &Offer) -> Write {
     let plan: &Plan = offer;
     Write::put(Table::Plans, plan.id.as_bytes(), json(plan))
+}
+
+/// Plans of the configuration lie apart from those of the store: ids have no NUL.
+const CONFIGURED: u8 = 0;
+
+fn configured_key(id: &str) -> Vec<u8> {
+    let mut key = vec![CONFIGURED];
+    key.extend_from_slice(id.as_bytes());
+    key
+}
+
+/// What keeps the plans of a configuration in the store, in the place of those of an earlier one. Nothing where they are there.
+///
+/// # Errors
+/// Where the store cannot be read.
+pub fn put_configured_plans(store: &dyn Store, offers: &[Offer]) -> Result<Vec<Write>, StoreError> {
+    let mut wanted: BTreeMap<Vec<u8>, Vec<u8>> = offers
+        .iter()
+        .map(|offer| {
+            let plan: &Plan = offer;
+            (configured_key(&plan.id), json(plan))
+        })
+        .collect();
+    let mut writes = Vec::new();
+    let end = [CONFIGURED + 1];
+    store.scan(
+        Table::Plans,
+        &[CONFIGURED],
+        Some(&end),
+        &mut |key, value| {
+            match wanted.get(key) {
+                Some(plan) if plan == value => drop(wanted.remove(key)),
+                Some(_) => {}
+                None => writes.push(Write::delete(Table::Plans, key)),
+            }
+            ControlFlow::Continue(())
+        },
+    )?;
+    writes.extend(
+        wanted
+            .into_iter()
+            .map(|(key, plan)| Write::put(Table::Plans, key, plan)),
+    );
+    Ok(writes)
+}
+
+/// Visits the plans that were made while weir ran.
+///
+/// # Errors
+/// Where the store cannot be read. A plan that cannot be read is logged and left out.
+pub fn each_plan(
+    store: &dyn Store,
+    visit: &mut dyn FnMut(Plan) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    store.scan(
+        Table::Plans,
+        &[CONFIGURED + 1],
+        None,
+        &mut |key, value| match decoded(key, value) {
+            Some(plan) => visit(plan),
+            None => ControlFlow::Continue(()),
+        },
+    )
 }
 
 fn read(store: &dyn Store, id: &str) -> Result<Option<Account>, StoreError> {

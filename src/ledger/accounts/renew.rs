@@ -17,15 +17,27 @@ use crate::terms::Money;
 /// # Errors
 /// Where the store cannot be read.
 pub fn renew(store: &dyn Store, id: &str, now: SystemTime) -> Result<Vec<Write>, StoreError> {
+    Ok(renewed(store, id, now)?.0)
+}
+
+/// As [`renew`], and by how much the balance changes with it.
+///
+/// # Errors
+/// As [`renew`].
+pub fn renewed(
+    store: &dyn Store,
+    id: &str,
+    now: SystemTime,
+) -> Result<(Vec<Write>, Money), StoreError> {
     let Some(before) = read(store, id)? else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Money::ZERO));
     };
     let mut account = before.clone();
     let mut writes = open(store, &mut account, now)?;
     if account != before {
         writes.push(put(&account));
     }
-    Ok(writes)
+    Ok((writes, account.entered - before.entered))
 }
 
 /// Visits the accounts, from an id on, with a subscription of which no paid period runs: those that [`renew`] may have something

@@ -66,6 +66,9 @@ pub struct Subscription {
     pub plan: String,
     #[serde(with = "moment::as_text")]
     pub since: SystemTime,
+    /// Whether the tenant's record says so: then it ends when that no longer does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_record: bool,
     /// The period that runs; none before the first one is opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub term: Option<Term>,

@@ -136,6 +136,7 @@ mod tests {
         let mut subscription = Subscription {
             plan: "p".into(),
             since: at("2027-01-10"),
+            of_record: false,
             term: None,
         };
         let now = at("2027-01-15");
@@ -179,6 +180,7 @@ mod tests {
         let subscription = Subscription {
             plan: "p".into(),
             since: at("2027-01-10"),
+            of_record: false,
             term: None,
         };
         let opened = open_period(

@@ -1,52 +1,35 @@
 //! Rows, holds and sums on their way into the store.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
+use super::super::record::{Event, read_record};
 use super::*;
+use crate::store::Memory;
 use crate::store::tests::Folder;
-use crate::store::{Memory, StoreError, Table, Visit, Write};
 
-/// Counts what is written.
-#[derive(Default)]
-struct Counted {
-    store: Memory,
-    commits: AtomicUsize,
-    holds: AtomicUsize,
+/// All that the log has.
+fn events(store: &dyn Store) -> Vec<Event> {
+    let mut events = Vec::new();
+    store
+        .log()
+        .read(0, &mut |_, record| {
+            read_record(record, &mut |event| events.push(event)).unwrap();
+        })
+        .unwrap();
+    events
 }
 
-impl Store for Counted {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.get(table, key)
+/// Nothing is written before it is asked for, but what comes first.
+fn patient() -> Settings {
+    Settings {
+        gather: Duration::from_secs(3600),
+        ..Settings::default()
     }
+}
 
-    fn scan(
-        &self,
-        table: Table,
-        from: &[u8],
-        to: Option<&[u8]>,
-        visit: &mut Visit<'_>,
-    ) -> Result<(), StoreError> {
-        self.store.scan(table, from, to, visit)
-    }
-
-    fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
-        let is_hold = |write: &&Write| {
-            matches!(
-                write,
-                Write::Put {
-                    table: Table::Holds,
-                    ..
-                }
-            )
-        };
-        self.commits.fetch_add(1, Ordering::Relaxed);
-        self.holds
-            .fetch_add(writes.iter().filter(is_hold).count(), Ordering::Relaxed);
-        self.store.commit(writes)
-    }
-
-    fn bytes(&self) -> Option<u64> {
-        None
+/// Has the writer begin its long wait.
+fn settle_first(ledger: &Ledger) {
+    ledger.settle(row(0)).unwrap();
+    while ledger.figures().rows_written == 0 {
+        std::thread::yield_now();
     }
 }
 
@@ -68,36 +51,58 @@ fn rows_are_there_once_flushed_and_their_sums_with_them() {
     let figures = ledger.figures();
     assert_eq!(figures.rows_written, 5_000);
     assert_eq!((figures.queued_items, figures.queued_bytes), (0, 0));
+    assert!(events(&*store).is_empty(), "the log is not needed any more");
 }
 
 #[test]
-fn many_exchanges_are_one_commit_and_short_holds_none() {
-    let store = Arc::new(Counted::default());
-    let ledger = open(
-        store.clone(),
-        Settings {
-            // Nothing is written before the flush but what comes first.
-            gather: Duration::from_secs(3600),
-            ..Settings::default()
-        },
-    );
-    ledger.settle(row(0)).unwrap();
-    while ledger.figures().rows_written == 0 {
-        std::thread::yield_now();
-    }
+fn many_exchanges_are_one_record_and_short_holds_none() {
+    let store = Arc::new(Memory::new());
+    let ledger = open(store.clone(), patient());
+    settle_first(&ledger);
     for number in 1..1_000 {
         ledger.hold(hold(number)).unwrap();
         ledger.progress(id(number), 1);
         ledger.settle(row(number)).unwrap();
     }
+    ledger.hold(hold(1_000)).unwrap();
     flushed(&ledger).unwrap();
-    assert_eq!(store.commits.load(Ordering::Relaxed), 2);
-    assert_eq!(store.holds.load(Ordering::Relaxed), 0);
+    assert_eq!(ledger.figures().commits, 2);
+    assert_eq!(ledger.figures().folds, 1);
     assert_eq!(checked_rows(&*store).len(), 1_000);
+    let left = events(&*store);
+    assert!(
+        matches!(&left[..], [Event::Opened(one, None)] if **one == hold(1_000)),
+        "{left:?}"
+    );
 }
 
 #[test]
-fn a_row_waits_for_no_more_than_the_gathering_and_a_commit() {
+fn rows_come_into_the_tables_though_nobody_asks() {
+    let by_number = Settings {
+        fold_rows: 100,
+        fold_every: Duration::from_secs(3600),
+        ..Settings::default()
+    };
+    let by_time = Settings {
+        fold_every: Duration::from_millis(20),
+        ..Settings::default()
+    };
+    for settings in [by_number, by_time] {
+        let store = Arc::new(Memory::new());
+        let ledger = open(store.clone(), settings);
+        for number in 0..100 {
+            ledger.settle(row(number)).unwrap();
+        }
+        while rows(&*store).len() < 100 || ledger.figures().rows_unfolded > 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(checked_rows(&*store).len(), 100);
+        assert_eq!(ledger.state(), State::Healthy);
+    }
+}
+
+#[test]
+fn a_row_waits_for_no_more_than_the_gathering_and_a_write() {
     let store = Arc::new(Memory::new());
     let gather = Duration::from_millis(5);
     let ledger = open(
@@ -129,6 +134,9 @@ fn sums_go_on_from_where_an_earlier_process_has_left_them() {
         let ledger = open(store.clone(), Settings::default());
         for number in 0..500 {
             ledger.settle(row(round * 500 + number)).unwrap();
+            if number == 250 {
+                flushed(&ledger).unwrap();
+            }
         }
         ledger.close(Duration::from_secs(10)).unwrap();
         assert_eq!(ledger.settle(row(1)), Err(Full));
@@ -187,11 +195,34 @@ fn progress_is_written_though_nothing_else_happens() {
     ledger.hold(hold(1)).unwrap();
     flushed(&ledger).unwrap();
     ledger.progress(id(1), 77);
-    let noted = || {
-        let orphans = super::super::holds::Holds::load(&*store).unwrap().orphans();
-        orphans[0].output
-    };
-    while noted() != Some(77) {
+    let is_noted = |event: &Event| matches!(event, Event::Advanced(_, 77));
+    while !events(&*store).iter().any(is_noted) {
         std::thread::yield_now();
     }
+    drop(ledger);
+    drop(open(store.clone(), Settings::default()));
+    assert_eq!(checked_rows(&*store)[&1].usage.output, 77);
+}
+
+#[test]
+fn a_flush_waits_for_what_came_before_and_not_for_what_comes_after() {
+    let store = Arc::new(Memory::new());
+    let ledger = open(store, Settings::default());
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let is_over = &is_over;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // More than anybody can write.
+            for number in 0.. {
+                if is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    return;
+                }
+                let _ = ledger.settle(row(number % 1_000));
+            }
+        });
+        for _ in 0..3 {
+            flushed(&ledger).unwrap();
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
 }

@@ -4,15 +4,30 @@
 use std::ops::ControlFlow;
 use std::time::SystemTime;
 
-use super::accounts::{self, EnterError, Entered, Request};
+use super::accounts::{self, Agreed, EnterError, Entered, Request};
 use super::retention::{self, Retention};
 use super::{Ledger, LedgerError};
 use crate::store::StoreError;
+use crate::terms::Money;
 
 /// Accounts that are gone through at a time.
 const ACCOUNTS_AT_ONCE: usize = 1_000;
 /// Idempotency keys that one batch forgets.
 const KEYS_AT_ONCE: usize = 500;
+
+/// Accounts that follow in one commit.
+const FOLLOWED_AT_ONCE: usize = 200;
+
+/// An entry that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Booked {
+    pub entered: Entered,
+    /// By how much the balance has changed with it: nothing where it was made before.
+    pub moved: Money,
+}
+
+/// An account of which something has changed, and by how much its balance has.
+pub type Moved = (String, Money);
 
 /// What forgetting has come to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,23 +43,52 @@ impl Ledger {
     ///
     /// # Errors
     /// Why it is refused; or that it may or may not have been made.
-    pub async fn enter(&self, request: Request) -> Result<Entered, EnterError> {
+    pub async fn enter(&self, request: Request) -> Result<Booked, EnterError> {
         let now = (self.clock)();
         self.errand(move |store| {
             let outcome = accounts::enter(store, &request, now)?;
-            Ok((outcome.entered, outcome.writes))
+            let booked = Booked {
+                entered: outcome.entered,
+                moved: outcome.moved,
+            };
+            Ok((booked, outcome.writes))
         })
         .await
     }
 
-    /// Opens the periods of subscriptions that have to be opened now. To be asked often enough that nobody waits for theirs.
-    /// Returns for how many accounts something was to be done.
+    /// Has the accounts of tenants follow what is agreed with them.
     ///
     /// # Errors
     /// When the store failed, or the ledger was closed.
-    pub async fn renew_due(&self) -> Result<u64, LedgerError> {
+    pub async fn follow(&self, agreed: &[Agreed]) -> Result<Vec<Moved>, LedgerError> {
         let now = (self.clock)();
-        let mut renewed = 0;
+        let mut moved = Vec::new();
+        for agreed in agreed.chunks(FOLLOWED_AT_ONCE) {
+            let agreed = agreed.to_vec();
+            let some = self.errand(move |store| {
+                let (mut moved, mut writes) = (Vec::new(), Vec::new());
+                for agreed in agreed {
+                    let (more, amount) = accounts::follow(store, &agreed, now)?;
+                    if !more.is_empty() {
+                        moved.push((agreed.tenant, amount));
+                    }
+                    writes.extend(more);
+                }
+                Ok::<_, LedgerError>((moved, writes))
+            });
+            moved.extend(some.await?);
+        }
+        Ok(moved)
+    }
+
+    /// Opens the periods of subscriptions that have to be opened now. To be asked often enough that nobody waits for theirs.
+    /// Returns the accounts for which something was to be done.
+    ///
+    /// # Errors
+    /// When the store failed, or the ledger was closed.
+    pub async fn renew_due(&self) -> Result<Vec<Moved>, LedgerError> {
+        let now = (self.clock)();
+        let mut renewed = Vec::new();
         let mut from = String::new();
         loop {
             let mut due = Vec::new();
@@ -53,7 +97,8 @@ impl Ledger {
                 full_after(&due)
             })?;
             for id in &due {
-                renewed += u64::from(self.renew_account(id.clone(), now).await?);
+                let moved = self.renew_account(id.clone(), now).await?;
+                renewed.extend(moved.map(|moved| (id.clone(), moved)));
             }
             match due.into_iter().next_back() {
                 Some(last) => from = behind(&last),
@@ -62,14 +107,18 @@ impl Ledger {
         }
     }
 
-    async fn renew_account(&self, id: String, now: SystemTime) -> Result<bool, LedgerError> {
+    async fn renew_account(
+        &self,
+        id: String,
+        now: SystemTime,
+    ) -> Result<Option<Money>, LedgerError> {
         // Those that still cannot pay need nobody to be kept from writing.
         if accounts::renew(&**self.store(), &id, now)?.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         self.errand(move |store| {
-            let writes = accounts::renew(store, &id, now)?;
-            Ok::<_, LedgerError>((!writes.is_empty(), writes))
+            let (writes, moved) = accounts::renewed(store, &id, now)?;
+            Ok::<_, LedgerError>(((!writes.is_empty()).then_some(moved), writes))
         })
         .await
     }

@@ -83,6 +83,7 @@ fn all_of(demand: Demand) -> Truth {
         input: demand.input,
         output: demand.output,
         spend: demand.spend,
+        planned: demand.planned,
         is_counted: true,
     }
 }

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::{Config, OnUpstreamCut};
 use crate::fault::Fault;
-use crate::gateway::purse_name;
-use crate::ledger::{self, End, Row};
-use crate::limit::Truth;
+use crate::gateway::{Taken, charges_with, purse_name};
+use crate::ledger::{self, End, Row, plans};
+use crate::limit::{Crossing, Meter, Reservation, Truth};
 use crate::price::used;
 use crate::terms::{Money, Price};
 use crate::tokens::Counter;
 use crate::wire::spoken::Spoken;
 use crate::wire::{Operation, Usage};
 
-use super::super::settle::Record;
+use super::super::settle::{ModelName, Record};
 use super::{Charge, price_at};
 
 /// Texts up to this length are counted where they are; longer ones by a thread that may take its time. In bytes.
@@ -77,7 +77,7 @@ struct Settlement {
     milliseconds: u64,
     is_counted: bool,
     /// The model as metrics name it.
-    model_label: Box<str>,
+    model_label: Arc<str>,
 }
 
 impl Settlement {
@@ -87,7 +87,8 @@ impl Settlement {
         let upstream = record.upstream.as_ref().map(|endpoint| &endpoint.upstream);
         let price = upstream.and_then(|upstream| {
             let (gateway, config) = (&charge.gateway, &charge.config);
-            price_at(gateway, config, upstream, upstream_model, public)
+            let answering = record.answering_model();
+            price_at(gateway, config, upstream, upstream_model, answering)
         });
         let fault = record.fault.as_ref();
         let row = Row {
@@ -97,11 +98,17 @@ impl Settlement {
             who: charge.who.clone(),
             dialect: record.dialect.name().into(),
             operation: record.operation.map_or("", Operation::label).into(),
-            model: public.into(),
+            model: match &record.model {
+                ModelName::Known(name) => name.clone(),
+                ModelName::None | ModelName::Unknown(_) => public.into(),
+            },
             upstream: upstream
                 .map_or("", |upstream| upstream.name.as_str())
                 .into(),
-            upstream_model: upstream_model.into(),
+            upstream_model: match &record.upstream_model {
+                Some(name) => name.clone(),
+                None => upstream_model.into(),
+            },
             upstream_key_label: record.key().map(Arc::from),
             attempts: record.attempts,
             status: record.status,
@@ -122,7 +129,10 @@ impl Settlement {
                 .attempt_begun
                 .map_or(0, |begun| milliseconds(begun.elapsed()).into()),
             operation: record.operation.unwrap_or(Operation::Chat),
-            model_label: record.model.label().into(),
+            model_label: match &record.model {
+                ModelName::Known(name) => name.clone(),
+                other => other.label().into(),
+            },
             charge,
             row,
             price,
@@ -137,7 +147,9 @@ impl Settlement {
             0 => 0,
             _ => {
                 let counter = Counter::shared();
-                let counted = counter.count(counter.for_model(model), &spoken.text);
+                let family = counter.for_model(model);
+                let public = &self.row.model;
+                let counted = counter.count_for(family, &spoken.text, calibration, public);
                 counted.max(1) + spoken.bytes_beyond / 4
             }
         };
@@ -187,19 +199,27 @@ impl Settlement {
             milliseconds,
             is_counted,
             model_label,
-            ..
+            operation,
         } = self;
-        let usage = usage.bounded();
         let is_used = usage != Usage::default() || row.end == End::Complete;
+        let usage = Usage {
+            // Nobody tells it; it is what was asked for.
+            characters: if is_used { charge.characters } else { 0 },
+            ..usage
+        };
+        let usage = usage.bounded();
         row.usage = usage;
         row.estimated = estimated;
-        row.priced = price.is_some() || charge.is_on_own_key || !is_used;
         row.cost = match &price {
             Some(price) if is_used && !charge.is_on_own_key => {
                 price.cost(&used(&usage, milliseconds, charge.images, false))
             }
             _ => Money::ZERO,
         };
+        // A length that nobody has told is not one of nothing.
+        let is_untold = operation.is_paid_by_length() && row.cost == Money::ZERO;
+        let has_price = price.is_some_and(|price| price.is_free() || !is_untold);
+        row.priced = has_price || charge.is_on_own_key || !is_used;
         let purses = charge.reservation.charged();
         let charges = purses.map(|(meter, purse)| ledger::Charge {
             purse: purse_name(meter, purse),
@@ -211,9 +231,15 @@ impl Settlement {
             input: usage.input(),
             output: usage.output,
             spend: row.cost,
+            planned: Money::ZERO,
             is_counted,
         };
-        let crossings = charge.reservation.settle(truth, Instant::now());
+        // Who pays the upstream himself uses up no plan.
+        let plan = charge.plan.filter(|_| !charge.is_on_own_key);
+        let crossings = match plan {
+            None => charge.reservation.settle(truth, Instant::now()),
+            Some(plan) => divide(plan, charge.reservation, charge.owed, truth, &mut row),
+        };
         let gateway = &charge.gateway;
         gateway.count_usage(&row, &model_label);
         for crossing in crossings {
@@ -224,6 +250,46 @@ impl Settlement {
             let _ = books.ledger.settle(row);
         }
     }
+}
+
+/// Settles what a plan pays a part of, with a charge of its own in the row.
+fn divide(
+    plan: Taken,
+    reservation: Reservation,
+    owed: Money,
+    truth: Truth,
+    row: &mut Row,
+) -> Vec<Crossing> {
+    let prepaid = reservation.meters().find(|meter| meter.balance().is_some());
+    let prepaid = prepaid.cloned();
+    let free = || {
+        let prepaid = prepaid.as_ref();
+        prepaid.map_or(Money::ZERO, |meter| free_of(meter, owed))
+    };
+    let model = row.model.clone();
+    let used = plans::Charge {
+        model: &model,
+        tokens: truth.input + truth.output,
+        cost: truth.spend,
+    };
+    plan.settle(used, row.at, free, |share| {
+        let balance = prepaid
+            .as_ref()
+            .map(|meter| purse_name(meter.name(), "balance"));
+        let charges = std::mem::take(&mut row.charges).into_iter();
+        row.charges = charges_with(share, charges, balance.as_deref().unwrap_or(""));
+        let truth = Truth {
+            planned: truth.spend - share.split.by_balance,
+            ..truth
+        };
+        reservation.settle(truth, Instant::now())
+    })
+}
+
+/// What of a balance no other exchange has reserved.
+fn free_of(meter: &Meter, own: Money) -> Money {
+    let standing = meter.balance();
+    standing.map_or(Money::ZERO, |it| it.balance - (it.held - own))
 }
 
 fn milliseconds(duration: Duration) -> u32 {

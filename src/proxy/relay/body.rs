@@ -40,7 +40,8 @@ pub async fn json(
         .hold(client)
         .await
         .map_err(|fault| attempt.failed(fault))?;
-    if !complete && matches!(attempt.prepared, Prepared::Translated(_)) {
+    let is_understood = matches!(attempt.prepared, Prepared::Translated(_));
+    if !complete && (is_understood || attempt.exchange.is_read_whole()) {
         return Err(attempt.failed(Fault::EventTooLarge {
             upstream: attempt.name(),
             limit: attempt.exchange.snapshot.config.limits.event_bytes,
@@ -294,7 +295,8 @@ impl<'a> Source<'a> {
     /// Reads all of a body of up to `HOLD_BYTES`; what was read, and whether that is all.
     pub(super) async fn hold(&mut self, client: &mut Client<'_>) -> Result<(Bytes, bool), Fault> {
         let most = match self.attempt.prepared {
-            Prepared::Passing => HOLD_BYTES,
+            Prepared::Passing if !self.attempt.exchange.is_read_whole() => HOLD_BYTES,
+            Prepared::Passing => self.attempt.exchange.snapshot.config.limits.event_bytes,
             // It can only be told anew when all of it is there.
             Prepared::Translated(_) => self.attempt.exchange.snapshot.config.limits.event_bytes,
         };

@@ -1,8 +1,11 @@
 //! Stage 7: the upstream's answer to the client. Events pass as they come, JSON is held until it is whole or too long
 //! to hold, everything else passes piece by piece.
 
+mod between;
 mod body;
 mod gathered;
+mod judged;
+mod out;
 mod stream;
 
 use bytes::Bytes;
@@ -22,6 +25,7 @@ use super::settle::Record;
 
 pub use body::{json, keep_tail, opaque, refusal, whole};
 pub use gathered::gathered;
+pub use judged::judged;
 pub use stream::stream;
 
 /// Adds what weir says itself to the head of an answer, and notes that the answer begins.

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
@@ -22,6 +22,8 @@ use crate::wire::encoding::{Decoder, Encoding};
 use crate::wire::streams::{Cutter, Ending, Glance, Stream, StreamError};
 use crate::wire::{Dialect, Operation};
 
+use super::between::{Between, between, shown_head};
+use super::out::Out;
 use super::{decoded, introduce};
 
 /// Events that are ready together go out in one write of about this many bytes.
@@ -48,6 +50,8 @@ struct Events<'a> {
     unfinished: Option<UnfinishedSlot>,
     /// Hears what is used, for the exchange's settlement.
     heard: Option<Arc<Heard>>,
+    /// What events pass between their reading and their telling.
+    between: Option<Between>,
 }
 
 impl Drop for Events<'_> {
@@ -90,6 +94,10 @@ pub async fn stream(
 ) -> Result<Option<Whole>, Failure> {
     let heard = record.charge.as_ref().map(Charge::heard);
     let mut events = Events::new(attempt, encoding, heard);
+    if attempt.exchange.is_retold() {
+        let head = shown_head(attempt, connection);
+        events.between = between(attempt, head).await?;
+    }
     await_first(&mut events, connection, client).await?;
     if let State::Failed { error, first: true } = &mut events.state {
         let error = std::mem::take(&mut **error);
@@ -134,11 +142,14 @@ async fn await_first(
         let read = watched(client, attempt.first_byte_by(), connection.piece()).await;
         let read = read.map_err(|interrupted| attempt.interrupted(interrupted))?;
         let Some(piece) = read.map_err(|_| truncated())? else {
-            return events.end_unbegun().map_err(|fault| attempt.failed(fault));
+            let ended = events.end_unbegun().await;
+            return ended.map_err(|fault| attempt.failed(fault));
         };
         events
             .absorb(piece)
             .map_err(|fault| attempt.failed(fault))?;
+        let passed = events.pass_between().await;
+        passed.map_err(|fault| attempt.failed(fault))?;
         if events.holds_comments_only() && events.out.bytes > HELD_COMMENT_BYTES {
             // Keepalives of a long wait: nobody misses the old ones.
             events.out.take();
@@ -249,6 +260,7 @@ async fn run(
             if !events.take(piece)? {
                 return events.end(client, record).await;
             }
+            events.pass_between().await?;
             // What has arrived by now goes out in the same write.
             if events.state == State::Running && events.out.bytes < WRITE_BYTES {
                 read = connection.ready_piece();
@@ -270,6 +282,7 @@ impl<'a> Events<'a> {
             heard,
             told: Instant::now(),
             unfinished: None,
+            between: None,
             out: Out::default(),
             state: State::Waiting,
             cut_line_end: false,
@@ -339,6 +352,27 @@ impl<'a> Events<'a> {
                 what,
             }),
         }
+    }
+
+    /// What has been read goes past the guards, and is told.
+    async fn pass_between(&mut self) -> Result<(), Fault> {
+        let (Some(between), Stream::Translated(translator)) = (&mut self.between, &mut self.stream)
+        else {
+            return Ok(());
+        };
+        let read = translator.take_waiting();
+        if read.is_empty() {
+            return Ok(());
+        }
+        let events = between.pass(read).await?;
+        if !events.is_empty() {
+            let glance = translator.tell(events, self.attempt.exchange.elapsed());
+            note(glance, &mut self.out, &mut self.state);
+        }
+        if self.state == State::Ended {
+            self.remember();
+        }
+        Ok(())
     }
 
     /// For those who write durations: what passes is not told them.
@@ -425,9 +459,11 @@ impl<'a> Events<'a> {
             let last = lines.rest();
             self.read_last(last)?;
         }
+        self.pass_between().await?;
         match self.stream.ending(self.attempt.exchange.elapsed()) {
             Ending::Clean => {}
             Ending::Unterminated(terminator) => {
+                self.pass_between().await?;
                 self.remember();
                 self.out.push(terminator);
             }
@@ -465,16 +501,18 @@ impl<'a> Events<'a> {
     }
 
     /// The body has ended before an event that means something: an answer without content may be whole all the same.
-    fn end_unbegun(&mut self) -> Result<(), Fault> {
+    async fn end_unbegun(&mut self) -> Result<(), Fault> {
         if let Cutter::Lines(lines) = &mut self.cutter {
             let last = lines.rest();
             self.read_last(last)?;
         }
+        self.pass_between().await?;
         if self.state != State::Waiting {
             return Ok(());
         }
         match self.stream.ending(self.attempt.exchange.elapsed()) {
             Ending::Unterminated(terminator) => {
+                self.pass_between().await?;
                 self.remember();
                 self.out.push(terminator);
                 self.state = State::Ended;
@@ -540,35 +578,5 @@ fn note(glance: Glance, out: &mut Out, state: &mut State) {
             out.push(bytes);
         }
         Glance::Error(error) => *state = State::Failed { error, first },
-    }
-}
-
-/// Bytes for one write: a lone piece is not copied, several are joined.
-#[derive(Default)]
-struct Out {
-    first: Option<Bytes>,
-    joined: BytesMut,
-    bytes: usize,
-    /// Events among them that are part of the answer.
-    parts: u32,
-}
-
-impl Out {
-    fn push(&mut self, piece: Bytes) {
-        self.bytes += piece.len();
-        match self.first.take() {
-            None if self.joined.is_empty() => self.first = Some(piece),
-            earlier => {
-                self.joined.extend(earlier);
-                self.joined.extend_from_slice(&piece);
-            }
-        }
-    }
-
-    fn take(&mut self) -> Option<Bytes> {
-        self.bytes = 0;
-        self.first
-            .take()
-            .or_else(|| (!self.joined.is_empty()).then(|| self.joined.split().freeze()))
     }
 }

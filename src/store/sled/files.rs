@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{StoreError, failed};
+use super::StoreError;
 
 /// sled's data file.
 pub(super) fn data(path: &Path) -> PathBuf {
@@ -14,19 +14,19 @@ pub(super) fn data(path: &Path) -> PathBuf {
 
 /// Makes the folder where there is none, and takes it for this process.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
-    fs::create_dir_all(path).map_err(|error| failed(path, &error))?;
+    fs::create_dir_all(path).map_err(|error| StoreError::of_io(path, &error))?;
     let opened = File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .open(path.join("lock"));
-    let file = opened.map_err(|error| failed(path, &error))?;
+    let file = opened.map_err(|error| StoreError::of_io(path, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
             path: path.to_owned(),
         }),
-        Err(TryLockError::Error(error)) => Err(failed(path, &error)),
+        Err(TryLockError::Error(error)) => Err(StoreError::of_io(path, &error)),
     }
 }
 

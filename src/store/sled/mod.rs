@@ -15,10 +15,12 @@ use std::io;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use super::{Store, StoreError, Table, Visit, Write, tree_end, tree_key, within_bounds};
+use super::{
+    FileLog, Log, Store, StoreError, Table, Visit, Write, tree_end, tree_key, within_bounds,
+};
 
 /// How long a database that has been closed may take to let go of its files, and how often that is looked at.
 const RELEASE_WAIT: Duration = Duration::from_secs(2);
@@ -63,6 +65,7 @@ pub struct Sled {
     cache_bytes: u64,
     /// `None` after a failure, until it is opened again.
     database: RwLock<Option<Database>>,
+    log: Arc<FileLog>,
     /// Held for as long as this is.
     _lock: File,
 }
@@ -81,7 +84,7 @@ impl Sled {
     pub fn open(path: &Path, settings: &SledSettings) -> Result<Sled, StoreError> {
         match Sled::open_once(path, settings) {
             Err(StoreError::Damaged { detail, .. }) if settings.damaged == Damaged::SetAside => {
-                let aside = set_aside(path).map_err(|error| failed(path, &error))?;
+                let aside = set_aside(path).map_err(|error| StoreError::of_io(path, &error))?;
                 tracing::error!(path = %path.display(), moved_to = %aside.display(), detail, "the store is damaged; a new one begins");
                 Sled::open_once(path, settings)
             }
@@ -91,12 +94,13 @@ impl Sled {
 
     fn open_once(path: &Path, settings: &SledSettings) -> Result<Sled, StoreError> {
         let lock = files::lock(path)?;
-        files::clear_unfinished(path).map_err(|error| failed(path, &error))?;
+        files::clear_unfinished(path).map_err(|error| StoreError::of_io(path, &error))?;
         let database = open_database(path, settings.cache_bytes)?;
-        files::sync_folders(path).map_err(|error| failed(path, &error))?;
+        files::sync_folders(path).map_err(|error| StoreError::of_io(path, &error))?;
         Ok(Sled {
             path: path.to_owned(),
             cache_bytes: settings.cache_bytes,
+            log: Arc::new(FileLog::open(&path.join("log"))?),
             database: RwLock::new(Some(database)),
             _lock: lock,
         })
@@ -128,7 +132,8 @@ impl Sled {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         if database.is_none() {
-            files::clear_unfinished(&self.path).map_err(|error| failed(&self.path, &error))?;
+            files::clear_unfinished(&self.path)
+                .map_err(|error| StoreError::of_io(&self.path, &error))?;
             *database = Some(open_database(&self.path, self.cache_bytes)?);
         }
         Ok(())
@@ -235,6 +240,10 @@ impl Store for Sled {
             .ok()
             .map(|data| data.len())
     }
+
+    fn log(&self) -> Arc<dyn Log> {
+        self.log.clone()
+    }
 }
 
 fn open_database(path: &Path, cache_bytes: u64) -> Result<Database, StoreError> {
@@ -251,7 +260,7 @@ fn open_database(path: &Path, cache_bytes: u64) -> Result<Database, StoreError> 
             opened => break opened.map_err(|error| told(path, error))?,
         }
     };
-    let file = File::open(files::data(path)).map_err(|error| failed(path, &error))?;
+    let file = File::open(files::data(path)).map_err(|error| StoreError::of_io(path, &error))?;
     Ok(Database { tree, file })
 }
 
@@ -282,23 +291,12 @@ fn told(path: &Path, error: sled::Error) -> StoreError {
     let path = path.to_owned();
     let detail = error.to_string();
     match error {
-        sled::Error::Io(error) => failed(&path, &error),
+        sled::Error::Io(error) => StoreError::of_io(&path, &error),
         sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => {
             StoreError::Damaged { path, detail }
         }
         sled::Error::CollectionNotFound(_) | sled::Error::Unsupported(_) => {
             StoreError::Failed { path, detail }
         }
-    }
-}
-
-fn failed(path: &Path, error: &io::Error) -> StoreError {
-    let path = path.to_owned();
-    let detail = error.to_string();
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            StoreError::Full { path, detail }
-        }
-        _ => StoreError::Failed { path, detail },
     }
 }

@@ -49,6 +49,8 @@ pub fn usage_of(usage: &Parsed<'_>) -> Option<Usage> {
         cache_write_1h: count(&written["ttl_12h_tokens"]).unwrap_or(0),
         audio_input: count(&input_details["audio_tokens"]).unwrap_or(0),
         audio_output: count(&output_details["audio_tokens"]).unwrap_or(0),
+        image_input: count(&input_details["image_tokens"]).unwrap_or(0),
+        image_output: count(&output_details["image_tokens"]).unwrap_or(0),
         ..Usage::default()
     };
     Some(usage.bounded())

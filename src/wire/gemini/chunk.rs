@@ -140,6 +140,7 @@ pub struct UsageMetadata {
 #[derive(Debug, Default)]
 struct Modalities {
     audio: u64,
+    image: u64,
 }
 
 #[derive(Deserialize)]
@@ -154,13 +155,17 @@ struct ModalityCount<'a> {
 impl<'de> Deserialize<'de> for Modalities {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Modalities, D::Error> {
         let list = Option::<Vec<ModalityCount<'de>>>::deserialize(from)?.unwrap_or_default();
-        let of_audio = list.iter().filter(|count| {
-            let modality = count.modality.as_ref();
-            modality.is_some_and(|modality| &*modality.0 == "AUDIO")
-        });
-        let counts = of_audio.map(|count| count.token_count.unwrap_or(0));
+        let of = |medium: &str| {
+            let counts = list.iter().filter(|count| {
+                let modality = count.modality.as_ref();
+                modality.is_some_and(|modality| &*modality.0 == medium)
+            });
+            let counts = counts.map(|count| count.token_count.unwrap_or(0));
+            counts.fold(0, u64::saturating_add)
+        };
         Ok(Modalities {
-            audio: counts.fold(0, u64::saturating_add),
+            audio: of("AUDIO"),
+            image: of("IMAGE"),
         })
     }
 }
@@ -203,6 +208,9 @@ impl UsageMetadata {
             audio_input: (self.prompt_tokens_details.audio)
                 .saturating_sub(self.cache_tokens_details.audio),
             audio_output: self.candidates_tokens_details.audio,
+            image_input: (self.prompt_tokens_details.image)
+                .saturating_sub(self.cache_tokens_details.image),
+            image_output: self.candidates_tokens_details.image,
             ..Usage::default()
         }
         .bounded()

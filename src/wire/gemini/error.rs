@@ -13,6 +13,11 @@ const TEXT_BYTES_MAX: usize = 4096;
 /// The detail that says when to try again.
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 
+/// The detail that says why, for programs.
+const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
+/// What it says where money is what is exhausted.
+const OUT_OF_MONEY: &str = "INSUFFICIENT_QUOTA";
+
 /// Reads the body of an error, which streams of arrays put in a list.
 pub fn read_error(status: u16, body: &[u8]) -> Error {
     let value: Option<Value> = serde_json::from_slice(body).ok();
@@ -56,6 +61,9 @@ fn read_detail(detail: &Value, error: &mut Error) {
     if let Some(delay) = text("retryDelay") {
         let seconds = delay.trim_end_matches('s').parse::<f64>().ok();
         error.retry_after = seconds.and_then(|delay| Duration::try_from_secs_f64(delay).ok());
+    }
+    if text("reason") == Some(OUT_OF_MONEY) {
+        error.class = Class::Billing;
     }
     let violations = detail.get("fieldViolations").and_then(Value::as_array);
     let field = violations.and_then(|list| list.first()?.get("field")?.as_str());
@@ -114,8 +122,8 @@ fn name_of(class: Class) -> (&'static str, Option<u16>) {
     match class {
         Class::BadRequest | Class::ContextTooLong | Class::TooLarge => ("INVALID_ARGUMENT", None),
         Class::BadKey => ("UNAUTHENTICATED", None),
-        // Google has no 402: an account without billing is denied.
-        Class::Billing => ("PERMISSION_DENIED", Some(403)),
+        // Google has no 402: who has used up what was paid for has exhausted a resource, as with its own prepaid credits.
+        Class::Billing => ("RESOURCE_EXHAUSTED", Some(429)),
         Class::Forbidden => ("PERMISSION_DENIED", None),
         Class::ModelUnknown | Class::NotFound => ("NOT_FOUND", None),
         Class::Conflict => ("ABORTED", None),
@@ -124,6 +132,18 @@ fn name_of(class: Class) -> (&'static str, Option<u16>) {
         Class::Internal => ("INTERNAL", None),
         Class::Overloaded => ("UNAVAILABLE", Some(503)),
     }
+}
+
+/// What programs are told beside the status: that it is money and not a rate, and when to try again.
+fn details_of(error: &Error) -> Vec<Value> {
+    let reason = (error.class == Class::Billing).then(
+        || json!({ "@type": ERROR_INFO, "reason": OUT_OF_MONEY, "domain": "googleapis.com" }),
+    );
+    let delay = error.retry_after.map(|delay| {
+        let delay = format!("{}s", delay.as_secs_f64());
+        json!({ "@type": RETRY_INFO, "retryDelay": delay })
+    });
+    reason.into_iter().chain(delay).collect()
 }
 
 /// Writes an error: the status, and the body.
@@ -147,10 +167,9 @@ pub fn error_value(error: &Error) -> (u16, Value) {
     inner.insert("code".into(), status.into());
     inner.insert("message".into(), message.into());
     inner.insert("status".into(), name.into());
-    if let Some(delay) = error.retry_after {
-        let delay = format!("{}s", delay.as_secs_f64());
-        let detail = json!({ "@type": RETRY_INFO, "retryDelay": delay });
-        inner.insert("details".into(), json!([detail]));
+    let details = details_of(error);
+    if !details.is_empty() {
+        inner.insert("details".into(), details.into());
     }
     (status, json!({ "error": inner }))
 }

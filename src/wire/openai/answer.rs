@@ -193,6 +193,7 @@ fn usage_value(value: &[u8]) -> Option<Usage> {
     let (mut input, mut output, mut total) = (None, None, None);
     let (mut cache_read, mut cache_write, mut reasoning) = (0, 0, 0);
     let (mut cache_write_1h, mut audio_input, mut audio_output) = (0, 0, 0);
+    let (mut image_input, mut image_output) = (0, 0);
     let details = |object: &[u8], found: &mut dyn FnMut(&[u8], u64)| {
         // Details that are no object are no details.
         let _ = scan::members(object, |key, member| {
@@ -212,6 +213,7 @@ fn usage_value(value: &[u8]) -> Option<Usage> {
                     b"cached_tokens" => cache_read = count,
                     b"cache_write_tokens" => cache_write = count,
                     b"audio_tokens" => audio_input = count,
+                    b"image_tokens" => image_input = count,
                     _ => {}
                 });
                 cache_write_1h = written_for_longer(text);
@@ -220,6 +222,7 @@ fn usage_value(value: &[u8]) -> Option<Usage> {
                 details(text, &mut |key, count| match key {
                     b"reasoning_tokens" => reasoning = count,
                     b"audio_tokens" => audio_output = count,
+                    b"image_tokens" => image_output = count,
                     _ => {}
                 });
             }
@@ -243,6 +246,8 @@ fn usage_value(value: &[u8]) -> Option<Usage> {
         cache_write_1h,
         audio_input,
         audio_output,
+        image_input,
+        image_output,
         ..Usage::default()
     };
     Some(usage.bounded())

@@ -22,6 +22,7 @@ struct InputDetails {
     cache_write_tokens: Option<u64>,
     cache_write_tokens_details: Option<WriteDetails>,
     audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
 }
 
 /// How long what was written is kept. OpenAI's longer time is what weir counts as `cache_write_1h`.
@@ -36,6 +37,7 @@ struct WriteDetails {
 struct OutputDetails {
     reasoning_tokens: Option<u64>,
     audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
 }
 
 /// The usage of a response; none where it has none, or none that can be read.
@@ -60,6 +62,8 @@ pub fn read(usage: &Value) -> Option<Usage> {
         cache_write_1h: written.ttl_12h_tokens.unwrap_or(0),
         audio_input: input.audio_tokens.unwrap_or(0),
         audio_output: details.audio_tokens.unwrap_or(0),
+        image_input: input.image_tokens.unwrap_or(0),
+        image_output: details.image_tokens.unwrap_or(0),
         ..Usage::default()
     };
     Some(usage.bounded())

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use crate::wire::neutral::{self, Answer, Event, Request, Unintelligible, replay};
+use crate::wire::openai::{self, Reason};
 use crate::wire::translate::{Elapsed, Naming, Reader, Restore, Writer, read_answer, write_answer};
-use crate::wire::{Dialect, Spoken, Usage, openai, sse};
+use crate::wire::{Dialect, Spoken, Usage, sse};
 
 use super::observed::{error_answer, stream_error};
 use super::{Ending, Glance, Tally};
@@ -29,6 +30,8 @@ struct Telling {
     tally: Option<Tally>,
     /// What the answer has come to, as [`ANSWER_BYTES_MAX`] counts it.
     bytes: usize,
+    /// What has been read, where others may change it before it is told.
+    waiting: Option<Vec<Event<'static>>>,
 }
 
 /// A longer answer is none. Of one whose calls come interleaved, or whose writer tells calls whole, all may have to be held.
@@ -61,6 +64,7 @@ impl Translator {
                 remembered: remembers.then(neutral::Collector::default),
                 tally: None,
                 bytes: 0,
+                waiting: None,
             },
             ended: false,
         }
@@ -78,6 +82,32 @@ impl Translator {
     pub fn ending_without_reason(mut self, it_may: bool) -> Translator {
         self.reader = self.reader.ending_without_reason(it_may);
         self
+    }
+
+    /// Others may change what is read before it is told: [`Translator::read`] tells nothing, and every event waits for
+    /// [`Translator::tell`].
+    #[must_use]
+    pub fn in_two_steps(mut self, is_wanted: bool) -> Translator {
+        self.telling.waiting = is_wanted.then(Vec::new);
+        self
+    }
+
+    /// What has been read and is to be told; empty where it is told at once.
+    pub fn take_waiting(&mut self) -> Vec<Event<'static>> {
+        let waiting = self.telling.waiting.as_mut();
+        waiting.map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Tells what others have let pass.
+    pub fn tell(&mut self, events: Vec<Event<'_>>, elapsed: Elapsed) -> Glance {
+        let mut pass = Pass::new(elapsed);
+        for event in events {
+            match event {
+                Event::Error(error) => pass.error = Some(error),
+                event => pass.tell(event, &mut self.telling.writer),
+            }
+        }
+        self.glance(pass, Reason::default())
     }
 
     /// Keeps what the stream says until it is counted.
@@ -124,22 +154,34 @@ impl Translator {
                 "the answer is longer than {ANSWER_BYTES_MAX} bytes"
             ));
         }
+        if self.telling.waiting.is_some() {
+            self.ended |= pass.ended;
+            return Ok(Glance::Nothing(Bytes::new()));
+        }
+        let reason = match &pass.error {
+            Some(_) => openai::reason_of(data),
+            None => Reason::default(),
+        };
+        Ok(self.glance(pass, reason))
+    }
+
+    /// What was told comes to. `reason`: what the words of an error say of its reason.
+    fn glance(&mut self, mut pass: Pass, reason: Reason) -> Glance {
         if let Some(error) = pass.error {
             let mut event = std::mem::take(&mut pass.out);
-            self.telling.writer.error(&error, elapsed, &mut event);
+            self.telling.writer.error(&error, pass.elapsed, &mut event);
             let said = Some(error_answer(self.to, &error));
-            let reason = openai::reason_of(data);
             let error = stream_error(event.into(), &error, reason, said);
-            return Ok(Glance::Error(Box::new(error)));
+            return Glance::Error(Box::new(error));
         }
         self.ended |= pass.ended;
         let out = (!pass.out.is_empty()).then(|| Bytes::from(pass.out));
-        Ok(match (pass.ended, pass.is_content) {
+        match (pass.ended, pass.is_content) {
             (true, _) => Glance::End(out.unwrap_or_default()),
             (false, true) => Glance::Content(out),
             // The beginning of an answer is no answer yet: an error may still follow in its place.
             (false, false) => Glance::Nothing(out.unwrap_or_default()),
-        })
+        }
     }
 
     /// How the stream stands, now that its bytes have ended.
@@ -217,23 +259,38 @@ impl Pass {
             say(&event, tally.spoken());
         }
         match event {
-            Event::Error(error) => self.error = Some(error),
+            Event::Error(error) => match &mut telling.waiting {
+                Some(waiting) => waiting.push(Event::Error(error)),
+                None => self.error = Some(error),
+            },
             _ if restore.is_empty() => self.write(event, telling),
             _ => restore.event(event, &mut |event| self.write(event, telling)),
         }
     }
 
     fn write(&mut self, event: Event<'_>, telling: &mut Telling) {
-        match &event {
-            // Some upstreams count before they have said anything, and an error may still follow.
-            Event::Usage(told) => telling.usage = Some(*told),
-            Event::End => self.ended = true,
-            Event::Start { .. } => {}
-            _ => self.is_content = true,
+        if let Event::Usage(told) = &event {
+            telling.usage = Some(*told);
         }
         telling.remember(&event);
         telling.bytes += EVENT_BYTES;
-        telling.writer.write(event, self.elapsed, &mut self.out);
+        match &mut telling.waiting {
+            Some(waiting) => {
+                self.ended |= matches!(event, Event::End);
+                waiting.push(event.into_owned());
+            }
+            None => self.tell(event, &mut telling.writer),
+        }
+    }
+
+    fn tell(&mut self, event: Event<'_>, writer: &mut Writer) {
+        match &event {
+            Event::End => self.ended = true,
+            // Some upstreams count before they have said anything, and an error may still follow.
+            Event::Usage(_) | Event::Start { .. } => {}
+            _ => self.is_content = true,
+        }
+        writer.write(event, self.elapsed, &mut self.out);
     }
 }
 

@@ -214,7 +214,6 @@ fn errors_have_googles_names_and_codes() {
         (Class::BadRequest, 400, 400, "INVALID_ARGUMENT"),
         (Class::BadRequest, 422, 422, "INVALID_ARGUMENT"),
         (Class::BadKey, 401, 401, "UNAUTHENTICATED"),
-        (Class::Billing, 402, 403, "PERMISSION_DENIED"),
         (Class::ModelUnknown, 404, 404, "NOT_FOUND"),
         (Class::Overloaded, 529, 503, "UNAVAILABLE"),
         (Class::Internal, 0, 500, "INTERNAL"),
@@ -239,6 +238,25 @@ fn errors_have_googles_names_and_codes() {
             )
         );
     }
+}
+
+#[test]
+fn an_account_that_is_used_up_is_told_from_a_rate() {
+    let error = Error {
+        class: Class::Billing,
+        status: 402,
+        message: "m".into(),
+        code: None,
+        param: None,
+        retry_after: None,
+    };
+    let (status, body) = write_error(&error);
+    assert_eq!(status, 429);
+    let told: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(told["error"]["status"], "RESOURCE_EXHAUSTED");
+    assert_eq!(told["error"]["details"][0]["reason"], "INSUFFICIENT_QUOTA");
+    let read = super::super::error::read_error(status, &body);
+    assert_eq!(read.class, Class::Billing);
 }
 
 #[test]

@@ -1,11 +1,17 @@
 //! What a new configuration changes, in words for operators.
 
+mod fixed;
+mod settings;
+
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::config::{Config, Listener, Log, Secret};
+use crate::config::{self, Config};
+use crate::terms;
+
+pub use fixed::FixedSettings;
 
 /// What a new configuration changes.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -15,6 +21,15 @@ pub struct Changes {
     pub aliases: Changed,
     /// Upstream keys, as `upstream/label`.
     pub keys: Changed,
+    /// Keys of callers that stand in the configuration, by their labels.
+    pub client_keys: Changed,
+    /// Issuers of bearer tokens.
+    pub issuers: Changed,
+    /// Tenants, their projects as `tenant/projects/id`, their users as `tenant/users/id`.
+    pub tenants: Changed,
+    pub plans: Changed,
+    /// By model, and as `upstream/model`.
+    pub prices: Changed,
     /// Other sections that say something else.
     pub settings: Vec<String>,
     /// Settings that keep their old value until weir is started anew.
@@ -36,7 +51,12 @@ impl Changes {
             models: Changed::between(&models(before), &models(after)),
             aliases: Changed::between(&aliases(before), &aliases(after)),
             keys: Changed::between(&keys(before), &keys(after)),
-            settings: settings(before, after),
+            client_keys: Changed::between(&client_keys(before), &client_keys(after)),
+            issuers: Changed::between(&issuers(before), &issuers(after)),
+            tenants: Changed::between(&tenants(before), &tenants(after)),
+            plans: Changed::between(&plans(before), &plans(after)),
+            prices: Changed::between(&prices(before), &prices(after)),
+            settings: settings::differing(before, after),
             needs_restart: FixedSettings::of(before).differing(after),
         }
     }
@@ -98,85 +118,58 @@ fn keys(config: &Config) -> Named<'_, crate::config::UpstreamKey> {
     named.collect()
 }
 
-fn settings(before: &Config, after: &Config) -> Vec<String> {
-    let sections = [
-        ("limits", before.limits != after.limits),
-        ("failover", before.failover != after.failover),
-        ("reload", before.reload != after.reload),
-        ("translation", before.translation != after.translation),
-        (
-            "server.response_headers",
-            before.server.response_headers != after.server.response_headers,
-        ),
-        (
-            "server.shutdown_delay",
-            before.server.shutdown_delay != after.server.shutdown_delay,
-        ),
-        (
-            "server.shutdown_grace",
-            before.server.shutdown_grace != after.server.shutdown_grace,
-        ),
-        ("admin.token", token(before) != token(after)),
-        (
-            "default_upstream",
-            before.default_upstream != after.default_upstream,
-        ),
-    ];
-    names(&sections)
+fn client_keys(config: &Config) -> Named<'_, config::ClientKey> {
+    let keys = config.access.keys.iter();
+    keys.map(|key| (key.label.clone(), key)).collect()
 }
 
-fn token(config: &Config) -> Option<&Secret> {
-    config.admin.as_ref()?.token.as_ref()
+fn issuers(config: &Config) -> Named<'_, config::TokenIssuer> {
+    let issuers = config.access.tokens.iter();
+    issuers
+        .map(|issuer| (issuer.issuer.clone(), issuer))
+        .collect()
 }
 
-/// What a process keeps from its start to its end, whatever it reads later.
-#[derive(Debug, PartialEq)]
-pub struct FixedSettings {
-    /// Addresses, and whether each speaks TLS; certificates are read again.
-    listen: Vec<(SocketAddr, bool)>,
-    admin: Option<SocketAddr>,
-    threads: usize,
-    upstream_idle_connections: usize,
-    dns_servers: Vec<SocketAddr>,
-    log: Log,
+/// A tenant's own terms, a project's or a user's.
+#[derive(PartialEq)]
+enum Party<'a> {
+    Tenant(Box<config::Tenant>),
+    Project(&'a config::Project),
+    User(&'a config::User),
 }
 
-impl FixedSettings {
-    pub fn of(config: &Config) -> FixedSettings {
-        let listeners = config.listen.iter();
-        let server = &config.server;
-        FixedSettings {
-            listen: listeners
-                .map(|Listener { address, tls }| (*address, tls.is_some()))
-                .collect(),
-            admin: config.admin.as_ref().map(|admin| admin.address),
-            threads: server.threads,
-            upstream_idle_connections: server.upstream_idle_connections,
-            dns_servers: server.dns_servers.clone(),
-            log: config.log.clone(),
-        }
+fn tenants(config: &Config) -> BTreeMap<String, Party<'_>> {
+    let mut named = BTreeMap::new();
+    for (id, tenant) in &config.tenants {
+        // Its projects and users are told by their own names.
+        let own = config::Tenant {
+            projects: BTreeMap::new(),
+            users: BTreeMap::new(),
+            ..tenant.clone()
+        };
+        named.insert(id.clone(), Party::Tenant(Box::new(own)));
+        let projects = tenant.projects.iter();
+        let projects =
+            projects.map(|(name, it)| (format!("{id}/projects/{name}"), Party::Project(it)));
+        named.extend(projects);
+        let users = tenant.users.iter();
+        named.extend(users.map(|(name, it)| (format!("{id}/users/{name}"), Party::User(it))));
     }
+    named
+}
 
-    /// Where the process listens: addresses as configured, and whether each speaks TLS.
-    pub fn listen(&self) -> &[(SocketAddr, bool)] {
-        &self.listen
-    }
+fn plans(config: &Config) -> Named<'_, config::Plan> {
+    let plans = config.plans.iter();
+    plans.map(|(name, plan)| (name.clone(), plan)).collect()
+}
 
-    /// Those that `config` wants otherwise.
-    pub fn differing(&self, config: &Config) -> Vec<String> {
-        let wanted = FixedSettings::of(config);
-        names(&[
-            ("listen", self.listen != wanted.listen),
-            ("admin", self.admin != wanted.admin),
-            ("server.threads", self.threads != wanted.threads),
-            (
-                "server.upstream_idle_connections",
-                self.upstream_idle_connections != wanted.upstream_idle_connections,
-            ),
-            ("server.dns_servers", self.dns_servers != wanted.dns_servers),
-            ("log", self.log != wanted.log),
-        ])
-    }
+fn prices(config: &Config) -> Named<'_, Arc<terms::Price>> {
+    let models = config.prices.models.iter();
+    let models = models.map(|(model, price)| (model.text().to_owned(), price));
+    let upstreams = config.prices.upstreams.iter();
+    let upstreams =
+        upstreams.map(|(upstream, model, price)| (format!("{upstream}/{}", model.text()), price));
+    models.chain(upstreams).collect()
 }
 
 fn names(sections: &[(&str, bool)]) -> Vec<String> {
