@@ -48,6 +48,7 @@ mod keys_seen;
 mod keys_waits;
 mod pass_through;
 mod plugins;
+mod plugins_components;
 mod pool;
 mod records;
 mod relay_downstream;

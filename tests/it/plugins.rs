@@ -166,6 +166,48 @@ async fn a_bad_plugin_or_rule_keeps_the_configuration_in_force() {
     }
 }
 
+/// A host whose streams wait for a word before they name the address.
+async fn hesitant() -> Upstream {
+    Upstream::start(|mut peer| async move {
+        while peer.request().await.is_some() {
+            peer.say(stream_head()).await;
+            peer.event(Chat::role()).await;
+            peer.event(Chat::word("ask ")).await;
+            peer.await_word().await;
+            let rest = [Chat::word(MAIL), Chat::finish(), "[DONE]".to_owned()];
+            peer.chunk(events(rest)).await;
+            peer.last_chunk().await;
+        }
+    })
+    .await
+}
+
+fn masking_as(text: &str) -> String {
+    masking(&format!(
+        ", config: {{ kinds: {{ email: {{ action: mask, text: '{text}' }} }} }}"
+    ))
+}
+
+#[tokio::test]
+async fn a_stream_ends_on_the_plugin_that_it_began_with() {
+    let host = hesitant().await;
+    let weir = Weir::in_front_of([&host]).with(&masking_as("[ONE]")).await;
+    let mut first = weir.chat("hi").streaming().open().await;
+    first.event().await.expect("the stream has begun");
+    weir.rewrite(&Weir::in_front_of([&host]).with(&masking_as("[TWO]")));
+    weir.reload().await.assert_status(200);
+    host.go_on();
+    let first = first.rest().await;
+    first.assert_clean_stream();
+    assert!(first.text().contains("[ONE]"), "{}", first.text());
+    let second = weir.chat("hi").streaming().open().await;
+    host.has_requests(2).await;
+    host.go_on();
+    let second = second.rest().await;
+    assert!(second.text().contains("[TWO]"), "{}", second.text());
+    assert!(!format!("{}{}", first.text(), second.text()).contains(MAIL));
+}
+
 /// A provider that speaks Cohere's dialect, as its documentation has it.
 async fn cohere() -> Upstream {
     Upstream::start(|mut peer| async move {

@@ -30,7 +30,7 @@ pub use places::{HostList, NameServer};
 pub use sim::{Recorded, Sim, SimProcess, fingerprint};
 pub use sse::{Chat, events};
 pub use tls::{Authority, Identity, TlsClient};
-pub use weir::command;
+pub use weir::{command, new_folder};
 pub use weir::{Host, Setup, Weir};
 pub use wire::Wire;
 
