@@ -30,8 +30,8 @@ pub use places::{HostList, NameServer};
 pub use sim::{Recorded, Sim, SimProcess, fingerprint};
 pub use sse::{Chat, events};
 pub use tls::{Authority, Identity, TlsClient};
-pub use weir::{command, new_folder};
 pub use weir::{Host, Setup, Weir};
+pub use weir::{command, new_folder};
 pub use wire::Wire;
 
 /// The model that hosts serve unless a test says otherwise.
